@@ -1,0 +1,152 @@
+"""Every resource name of the lake, derived from a prefix, an account and a region; and the few numbers people set.
+
+Names live here and in `include/cloudformation/lake.yaml` only; a test holds the two together.
+What does not belong here: reading the process environment (entry points pass a mapping in).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from eventlake.errors import TerminalError
+
+RAW_DATABASE = "raw"
+DECISIONS_DATABASE = "decisions"
+EVENTS_DATABASE = "events"
+ROLLUPS_DATABASE = "rollups"
+QUARANTINE_TABLE = "quarantine.rows"
+UNCONTRACTED_TABLE = "events.uncontracted"
+SPARK_CATALOG = "glue_catalog"
+DATABASES = (RAW_DATABASE, DECISIONS_DATABASE, EVENTS_DATABASE, ROLLUPS_DATABASE, "quarantine", "control")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Names of one lake. `prefix` tells two lakes of one account apart (project and stage)."""
+
+    prefix: str = "eventlake-local"
+    account_id: str = "000000000000"
+    region: str = "eu-west-1"
+    claim_window_hours: int = 24
+    delivery_buffer_seconds: int = 60
+    load_ceiling_bytes: int = 8 * 1024**3
+    quarantine_rate_ceiling: float = 0.25
+
+    @staticmethod
+    def from_env(environment: Mapping[str, str]) -> Settings:
+        """Settings of the lake that the environment names. Raises TerminalError on a number that is none."""
+        return Settings(
+            prefix=environment.get("LAKE_PREFIX", Settings.prefix),
+            account_id=environment.get("LAKE_ACCOUNT_ID", Settings.account_id),
+            region=environment.get("AWS_REGION", environment.get("AWS_DEFAULT_REGION", Settings.region)),
+            claim_window_hours=_whole_number(environment, "LAKE_CLAIM_WINDOW_HOURS", Settings.claim_window_hours),
+            delivery_buffer_seconds=_whole_number(
+                environment, "LAKE_DELIVERY_BUFFER_SECONDS", Settings.delivery_buffer_seconds
+            ),
+            load_ceiling_bytes=_whole_number(environment, "LAKE_LOAD_CEILING_BYTES", Settings.load_ceiling_bytes),
+        )
+
+    @property
+    def stack(self) -> str:
+        return self.prefix
+
+    @property
+    def stream(self) -> str:
+        return f"{self.prefix}-events"
+
+    @property
+    def raw_delivery(self) -> str:
+        return f"{self.prefix}-raw"
+
+    @property
+    def decisions_delivery(self) -> str:
+        return f"{self.prefix}-decisions"
+
+    @property
+    def raw_bucket(self) -> str:
+        return f"{self.prefix}-raw-{self.account_id}"
+
+    @property
+    def lake_bucket(self) -> str:
+        return f"{self.prefix}-lake-{self.account_id}"
+
+    @property
+    def artifacts_bucket(self) -> str:
+        return f"{self.prefix}-artifacts-{self.account_id}"
+
+    @property
+    def warehouse_uri(self) -> str:
+        return f"s3://{self.lake_bucket}/warehouse"
+
+    @property
+    def claims_table(self) -> str:
+        return f"{self.prefix}-claims"
+
+    @property
+    def landings_table(self) -> str:
+        return f"{self.prefix}-landings"
+
+    @property
+    def leases_table(self) -> str:
+        return f"{self.prefix}-leases"
+
+    @property
+    def positions_table(self) -> str:
+        return f"{self.prefix}-positions"
+
+    @property
+    def landings_queue(self) -> str:
+        return f"{self.prefix}-landings"
+
+    @property
+    def landings_dead_letter_queue(self) -> str:
+        return f"{self.prefix}-landings-dead-letter"
+
+    @property
+    def alerts_topic_arn(self) -> str:
+        return f"arn:aws:sns:{self.region}:{self.account_id}:{self.prefix}-alerts"
+
+    @property
+    def alerts_inbox_queue(self) -> str:
+        return f"{self.prefix}-alerts-inbox"
+
+    @property
+    def admit_function(self) -> str:
+        return f"{self.prefix}-admit_events"
+
+    @property
+    def record_landing_function(self) -> str:
+        return f"{self.prefix}-record_landing"
+
+    @property
+    def load_job(self) -> str:
+        return f"{self.prefix}-load_events"
+
+    @property
+    def rollup_job(self) -> str:
+        return f"{self.prefix}-roll_up"
+
+    @property
+    def day_job(self) -> str:
+        return f"{self.prefix}-close_day"
+
+    @property
+    def raw_crawler(self) -> str:
+        return f"{self.prefix}-raw"
+
+    @property
+    def decisions_crawler(self) -> str:
+        return f"{self.prefix}-decisions"
+
+
+def _whole_number(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit()):
+        raise TerminalError(
+            f"reading setting {name}: received {text!r}; valid is a whole number such as {default}; "
+            f"correct or unset {name}"
+        )
+    return int(text)

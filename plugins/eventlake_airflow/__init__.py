@@ -1,0 +1,1 @@
+"""Operators, sensors, triggers and callbacks: the only code of the lake that imports Airflow."""
