@@ -136,6 +136,10 @@ class Settings:
         return f"{self.prefix}-raw"
 
     @property
+    def late_crawler(self) -> str:
+        return f"{self.prefix}-late"
+
+    @property
     def decisions_crawler(self) -> str:
         return f"{self.prefix}-decisions"
 
