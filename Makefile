@@ -1,0 +1,64 @@
+# The laptop's commands. Each one installs what it needs first (scripts/bootstrap.py), then runs one script.
+# Variables on the command line (INPUT, EVENTS, SQL, UUID) reach the scripts as environment, never through a shell line.
+
+export LAKE_INPUT := $(value INPUT)
+export LAKE_EVENTS := $(value EVENTS)
+export LAKE_SQL := $(value SQL)
+export LAKE_UUID := $(value UUID)
+
+# any Python from 3.9 on starts the installer; the installer finds or fetches 3.11 or 3.12
+PYTHON = $(shell for candidate in python3.11 python3.12 python3; do \
+	$$candidate -c 'import sys; sys.exit(sys.version_info < (3, 9))' >/dev/null 2>&1 && { echo $$candidate; exit; }; \
+	done; echo missing-python)
+RUN = @python='$(PYTHON)'; [ "$$python" != missing-python ] || { \
+	echo 'eventlake: no python3 (3.9 or later) runs here; install Python 3.11 or 3.12 and its venv module, for example: apt-get install python3 python3-venv' >&2; exit 2; }; \
+	exec "$$python" scripts/bootstrap.py
+LAKE = --with laptop,workers,jobs,emulator,jars
+
+.PHONY: help demo test test-long up down status send query why contract check package install clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: ## a fresh lake, events through it, the books; [INPUT=file.ndjson[.gz]] [EVENTS=n]
+	$(RUN) $(LAKE) -- scripts/demo.py
+
+up: ## a lake that stays: UI on 127.0.0.1:8080 (another: LAKE_UI_PORT=n make up)
+	$(RUN) $(LAKE) -- scripts/up.py
+
+down: ## stop the lake; its state stays
+	$(RUN) --as-is laptop -- scripts/down.py
+
+status: ## what runs, where, and how long
+	$(RUN) --as-is laptop -- scripts/status.py
+
+send: ## put events on the stream: INPUT=file.ndjson[.gz]
+	$(RUN) --with laptop -- scripts/send.py
+
+query: ## ask the published tables: SQL="select event_name, count(*) from events.lesson_events group by 1"
+	$(RUN) --with laptop -- scripts/query.py
+
+why: ## one record's story: UUID=...
+	$(RUN) --with laptop -- scripts/why.py
+
+contract: ## draft contracts for the event names of INPUT=file.ndjson[.gz]
+	$(RUN) --with laptop -- scripts/draft_contracts.py
+
+check: ## contracts, suites and rollups: valid, and no breaking edit
+	$(RUN) --with laptop -- scripts/check_definitions.py
+
+package: ## build dist/: the zips that Lambda, Glue and MWAA take
+	$(RUN) --with laptop -- scripts/package.py
+
+test: ## everything that twenty minutes can hold; the same as .ci/run
+	$(RUN) $(LAKE),dev -- scripts/run_tests.py
+
+test-long: ## everything
+	$(RUN) $(LAKE),dev -- scripts/run_tests.py --long
+
+install: ## only install what the commands above need
+	$(RUN) $(LAKE),dev
+
+clean: ## remove the lake's state and what was built; environments stay (make clean ALL=1 removes them too)
+	$(RUN) --as-is laptop -- scripts/clean.py
