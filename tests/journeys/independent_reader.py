@@ -1,0 +1,125 @@
+"""Reads a lake with gzip, boto3 and PyIceberg alone, so that what the lake says of itself has a second opinion.
+
+What does not belong here: any import of the project. Names come from the environment that `.lake/env` sets.
+"""
+
+from __future__ import annotations
+
+import base64
+import collections
+import contextlib
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from pyiceberg.catalog import load_catalog
+from pyiceberg.exceptions import NoSuchTableError
+
+
+@dataclass(frozen=True)
+class LakeReader:
+    """A lake named by the variables of `.lake/env`."""
+
+    environment: Mapping[str, str]
+
+    def client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
+            region_name=self.environment["AWS_DEFAULT_REGION"],
+            aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
+        )
+
+    def catalog(self) -> Any:
+        endpoint, region = self.environment["AWS_ENDPOINT_URL"], self.environment["AWS_DEFAULT_REGION"]
+        access = {
+            key: self.environment[f"AWS_{key}".upper().replace("-", "_").replace(".", "_")]
+            for key in ("access-key-id", "secret-access-key")
+        }
+        properties = {"type": "glue", "glue.endpoint": endpoint, "glue.region": region}
+        properties |= {"s3.endpoint": endpoint, "s3.region": region}
+        properties |= {f"{service}.{key}": value for service in ("glue", "s3") for key, value in access.items()}
+        return load_catalog("independent", **properties)
+
+    # ------------------------------------------------------------------ tables
+    def table_names(self, database: str) -> list[str]:
+        return sorted(".".join(name) for name in self.catalog().list_tables(database))
+
+    def column(self, table: str, *columns: str) -> list[tuple[Any, ...]]:
+        """The values of some columns of a table's main branch; nothing where the table is not there yet."""
+        with contextlib.suppress(NoSuchTableError):
+            rows = self.catalog().load_table(table).scan(selected_fields=columns).to_arrow()
+            return list(zip(*(rows.column(name).to_pylist() for name in columns), strict=True))
+        return []
+
+    def event_uuids(self) -> dict[str, list[str]]:
+        """The uuids in each table of `events` that holds any, sorted, repeats kept."""
+        found = {
+            table: sorted(uuid for (uuid,) in self.column(table, "event_uuid"))
+            for table in self.table_names("events")
+        }
+        return {table: uuids for table, uuids in found.items() if uuids}
+
+    def quarantined(self) -> dict[str, list[str]]:
+        """Open quarantine rows: the uuids by reason, sorted."""
+        by_reason: dict[str, list[str]] = collections.defaultdict(list)
+        for reason, uuid, resolved_by in self.column("quarantine.rows", "reason", "event_uuid", "resolved_by"):
+            if resolved_by is None:
+                by_reason[reason].append(uuid)
+        return {reason: sorted(uuids, key=str) for reason, uuids in by_reason.items()}
+
+    def snapshots(self) -> dict[str, int | None]:
+        """The current snapshot of each table of `events` and `rollups`."""
+        catalog = self.catalog()
+        names = [*self.table_names("events"), *self.table_names("rollups")]
+        return {name: catalog.load_table(name).metadata.current_snapshot_id for name in names}
+
+    # ------------------------------------------------------------------ objects
+    def lines(self, prefix: str) -> Iterator[bytes]:
+        """Each line of each object under a prefix of the raw bucket."""
+        s3, bucket = self.client("s3"), self.environment["LAKE_RAW_BUCKET"]
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for entry in page.get("Contents", []):
+                body = s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
+                yield from (gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body).splitlines()
+
+    def decisions(self) -> list[dict[str, Any]]:
+        """Every decision once: delivery is at least once, the identity of the record tells repeats apart."""
+        by_identity: dict[tuple[str, str], dict[str, Any]] = {}
+        for line in self.lines("decisions/verdict="):
+            decision = json.loads(line)
+            by_identity[decision["shard_id"], decision["sequence_number"]] = decision
+        return list(by_identity.values())
+
+    def sent_bytes(self, decision: dict[str, Any]) -> bytes:
+        """What the sender sent, from the decision itself or from the object that it refers to."""
+        if decision["body"] is not None:
+            return base64.b64decode(decision["body"])
+        bucket, _, key = decision["body_reference"].removeprefix("s3://").partition("/")
+        return self.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+
+    def rejected(self) -> dict[str, list[str]]:
+        """The sha256 of the sent bytes by reason, sorted."""
+        by_reason: dict[str, list[str]] = collections.defaultdict(list)
+        for decision in self.decisions():
+            if decision["verdict"] == "rejected":
+                by_reason[decision["reason"]].append(hashlib.sha256(self.sent_bytes(decision)).hexdigest())
+        return {reason: sorted(hashes) for reason, hashes in by_reason.items()}
+
+    def duplicates(self) -> list[str]:
+        """The uuid of every suppressed copy, sorted."""
+        return sorted(one["event_uuid"] for one in self.decisions() if one["verdict"] == "duplicate")
+
+    def raw_identities(self) -> dict[tuple[str, str], str]:
+        """Each record in raw/ and late/ and the uuid that it carries."""
+        found = {}
+        for prefix in ("raw/", "late/"):
+            for line in self.lines(prefix):
+                event = json.loads(line)
+                found[event["_lake"]["shard_id"], event["_lake"]["sequence_number"]] = event["event_uuid"]
+        return found
