@@ -1,0 +1,254 @@
+"""What a job says it did, read with suspicion: the receipt of one attempt of one load.
+
+Belongs here: parsing, and the sums that must hold inside a receipt. Not here: whether to publish (`verdict`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from eventlake.errors import TerminalError
+from eventlake.load_plan import TablePlan
+
+
+@dataclass(frozen=True)
+class Counts:
+    lines: int
+    loaded: int
+    duplicate: int
+    quarantined: int
+
+    @property
+    def are_balanced(self) -> bool:
+        return self.lines == self.loaded + self.duplicate + self.quarantined
+
+
+@dataclass(frozen=True)
+class ExpectationResult:
+    expectation: str
+    column: str | None
+    severity: str
+    success: bool | None
+    observed: str | None
+    unexpected_count: int | None
+    detail: str | None
+
+
+@dataclass(frozen=True)
+class Validation:
+    """None in `success` means that the suite gave no answer, which is not the same as a good one."""
+
+    success: bool | None
+    results: tuple[ExpectationResult, ...]
+
+
+@dataclass(frozen=True)
+class LandingReceipt:
+    object_key: str
+    etag: str
+    lines: int
+    first_day: str | None
+    last_day: str | None
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        return (self.object_key, self.etag)
+
+
+@dataclass(frozen=True)
+class TableReceipt:
+    table: str
+    event_type: str | None
+    base_snapshot_id: int | None
+    staged_snapshot_id: int | None
+    branch: str
+    counts: Counts
+    added_records: int
+    added_files: int
+    days: Mapping[str, int]
+    landings: tuple[LandingReceipt, ...]
+    quarantined_by_reason: Mapping[str, int]
+    validation: Validation | None
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Receipt:
+    load_id: str
+    job_run_id: str
+    plan_uri: str
+    code_hash: str
+    started_at: str
+    ended_at: str
+    tables: tuple[TableReceipt, ...]
+    quarantine_uri: str | None
+    duplicates_uri: str | None
+
+    def table(self, name: str) -> TableReceipt | None:
+        return next((table for table in self.tables if table.table == name), None)
+
+
+def parse_receipt(text: bytes | str) -> Receipt:
+    """Raises TerminalError when the text is no receipt, or when its own sums do not hold."""
+    try:
+        body: dict[str, Any] = json.loads(text)
+        receipt = Receipt(
+            load_id=_text(body, "load_id"),
+            job_run_id=_text(body, "job_run_id"),
+            plan_uri=_text(body, "plan_uri"),
+            code_hash=_text(body, "code_hash"),
+            started_at=_text(body, "started_at"),
+            ended_at=_text(body, "ended_at"),
+            tables=tuple(_table(table) for table in body["tables"]),
+            quarantine_uri=_text_or_none(body, "quarantine_uri"),
+            duplicates_uri=_text_or_none(body, "duplicates_uri"),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise TerminalError(
+            f"reading a receipt: received {type(error).__name__}: {error}; "
+            "valid is the JSON a load job writes as its last act; look at the job's log and run the load again"
+        ) from error
+    names = [table.table for table in receipt.tables]
+    if len(names) != len(set(names)):
+        raise _refused(receipt, f"a table twice among {sorted(names)}", "one entry a table")
+    for table in receipt.tables:
+        _require_sums(receipt, table)
+    return receipt
+
+
+def require_same_load(receipt: Receipt, load_id: str, job_run_id: str) -> None:
+    """The receipt must be of the awaited run of this load; an orphan's is refused. Raises TerminalError."""
+    if (receipt.load_id, receipt.job_run_id) != (load_id, job_run_id):
+        raise _refused(receipt, f"load {receipt.load_id} run {receipt.job_run_id}", f"load {load_id} run {job_run_id}")
+
+
+def landings_differ(receipt: TableReceipt, plan: TablePlan) -> str | None:
+    """What sets the objects that were read apart from those that were planned; None when nothing does."""
+    planned = {landing.identity for landing in plan.landings}
+    read = {landing.identity for landing in receipt.landings}
+    if planned == read:
+        return None
+    missing, extra = sorted(planned - read), sorted(read - planned)
+    return f"{len(missing)} planned objects not read {missing[:1]}, {len(extra)} read but not planned {extra[:1]}"
+
+
+def _require_sums(receipt: Receipt, table: TableReceipt) -> None:
+    if table.error is not None:
+        return
+    counts = table.counts
+    if not counts.are_balanced:
+        raise _refused(
+            receipt,
+            f"{table.table} with {counts.lines} lines",
+            f"lines = {counts.loaded} loaded + {counts.duplicate} duplicate + {counts.quarantined} quarantined",
+        )
+    lines_of_landings = sum(landing.lines for landing in table.landings)
+    if lines_of_landings != counts.lines:
+        received = f"{table.table}: {lines_of_landings} lines in its landings"
+        raise _refused(receipt, received, f"{counts.lines} as counted")
+    reasons = sum(table.quarantined_by_reason.values())
+    if reasons != counts.quarantined:
+        raise _refused(receipt, f"{table.table}: {reasons} quarantined by reason", f"{counts.quarantined} as counted")
+    if (table.staged_snapshot_id is None) != (counts.loaded == 0):
+        raise _refused(
+            receipt,
+            f"{table.table}: {counts.loaded} loaded, staged snapshot {table.staged_snapshot_id}",
+            "a staged snapshot when, and only when, something was loaded",
+        )
+
+
+def _refused(receipt: Receipt, received: str, valid: str) -> TerminalError:
+    return TerminalError(
+        f"checking the receipt of load {receipt.load_id} run {receipt.job_run_id}: received {received}; "
+        f"valid is {valid}; nothing was published; run the load again"
+    )
+
+
+def _table(body: Mapping[str, Any]) -> TableReceipt:
+    counts = body["counts"]
+    return TableReceipt(
+        table=_text(body, "table"),
+        event_type=_text_or_none(body, "event_type"),
+        base_snapshot_id=_number_or_none(body, "base_snapshot_id"),
+        staged_snapshot_id=_number_or_none(body, "staged_snapshot_id"),
+        branch=_text(body, "branch"),
+        counts=Counts(*(_count(counts, name) for name in ("lines", "loaded", "duplicate", "quarantined"))),
+        added_records=_count(body, "added_records"),
+        added_files=_count(body, "added_files"),
+        days={str(day): int(rows) for day, rows in body["days"].items()},
+        landings=tuple(_landing(landing) for landing in body["landings"]),
+        quarantined_by_reason={str(reason): int(rows) for reason, rows in body["quarantined_by_reason"].items()},
+        validation=_validation(body["validation"]),
+        error=_text_or_none(body, "error"),
+    )
+
+
+def _landing(body: Mapping[str, Any]) -> LandingReceipt:
+    return LandingReceipt(
+        _text(body, "object_key"),
+        _text(body, "etag"),
+        _count(body, "lines"),
+        _text_or_none(body, "first_day"),
+        _text_or_none(body, "last_day"),
+    )
+
+
+def _validation(body: Mapping[str, Any] | None) -> Validation | None:
+    if body is None:
+        return None
+    return Validation(
+        success=_flag_or_none(body, "success"),
+        results=tuple(
+            ExpectationResult(
+                expectation=_text(result, "expectation"),
+                column=_text_or_none(result, "column"),
+                severity=_text(result, "severity"),
+                success=_flag_or_none(result, "success"),
+                observed=_shown(result.get("observed")),
+                unexpected_count=_number_or_none(result, "unexpected_count"),
+                detail=_shown(result.get("detail")),
+            )
+            for result in body["results"]
+        ),
+    )
+
+
+def _shown(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _text(body: Mapping[str, Any], name: str) -> str:
+    value = body[name]
+    if not isinstance(value, str) or not value:
+        raise TypeError(f"{name} is {value!r}, not a text")
+    return value
+
+
+def _text_or_none(body: Mapping[str, Any], name: str) -> str | None:
+    return None if body.get(name) is None else _text(body, name)
+
+
+def _count(body: Mapping[str, Any], name: str) -> int:
+    value = body[name]
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise TypeError(f"{name} is {value!r}, not a count")
+    return value
+
+
+def _number_or_none(body: Mapping[str, Any], name: str) -> int | None:
+    value = body.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+        raise TypeError(f"{name} is {value!r}, not a whole number")
+    return value
+
+
+def _flag_or_none(body: Mapping[str, Any], name: str) -> bool | None:
+    value = body.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r}, neither true nor false")
+    return value
