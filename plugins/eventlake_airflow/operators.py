@@ -1,0 +1,152 @@
+"""Operators of the lake: start something on Glue, or adopt what an earlier try started, and wait without a worker.
+
+What belongs in here: starting, adopting, waiting, and failing with the service's own words. What does not: what a job
+is given (plans come from eventlake_aws), and whether its result counts (its receipt says that, not its state).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+from airflow.sdk import BaseOperator, Context
+from botocore.exceptions import ClientError
+
+from eventlake.errors import TerminalError, TransientError
+from eventlake_airflow.states import CRAWL, JOB_RUN, Outlook
+from eventlake_airflow.triggers import StatesTrigger
+from eventlake_airflow.waiting import AWS_CONNECTION, read_states
+from eventlake_airflow.watches import Watched, job_run
+
+# Glue answers newest first; a run that is still active lies within the newest few
+NEWEST_RUNS = 50
+
+
+class _WaitForGlue(BaseOperator):
+    """What the operators here share: the client, and how they defer."""
+
+    def __init__(
+        self, *, delay_seconds: float, patience_seconds: float, aws_conn_id: str | None = AWS_CONNECTION, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.delay_seconds = delay_seconds
+        self.patience_seconds = patience_seconds
+        self.aws_conn_id = aws_conn_id
+
+    def glue_client(self) -> Any:
+        return AwsGenericHook(aws_conn_id=self.aws_conn_id, client_type="glue").conn
+
+    def wait_for(self, thing: Watched, resume_with: Mapping[str, Any]) -> None:
+        """Defer until `thing` is decided; `execute_complete` gets `resume_with` and the trigger's event."""
+        self.defer(
+            trigger=StatesTrigger(
+                watched=[str(thing)],
+                delay_seconds=self.delay_seconds,
+                attempts=max(1, round(self.patience_seconds / self.delay_seconds)),
+                aws_conn_id=self.aws_conn_id,
+            ),
+            method_name="execute_complete",
+            kwargs=dict(resume_with),
+            timeout=timedelta(seconds=self.patience_seconds + 300),
+        )
+
+
+class StageJob(_WaitForGlue):
+    """Run a Glue job for one plan, and give its run id to the task that reads the receipt.
+
+    A retry adopts the run that an earlier try started for the same plan, so that two runs never stage the same load
+    side by side. Runs are recognised by the value of `adopt_by` among their arguments.
+    """
+
+    template_fields: Sequence[str] = ("script_args",)
+    template_fields_renderers = {"script_args": "json"}  # noqa: RUF012 (Airflow's own shape)
+
+    def __init__(self, *, job_name: str, script_args: Any, adopt_by: str = "--plan_uri", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.job_name = job_name
+        self.script_args = script_args
+        self.adopt_by = adopt_by
+
+    def execute(self, context: Context) -> None:
+        glue = self.glue_client()
+        job_run_id = find_active_run(glue, self.job_name, self.adopt_by, self.script_args[self.adopt_by])
+        if job_run_id is None:
+            job_run_id = start_run(glue, self.job_name, self.script_args)
+            self.log.info("Started %s as %s with %s", self.job_name, job_run_id, self.script_args)
+        else:
+            self.log.info("Adopted %s of %s, which an earlier try started", job_run_id, self.job_name)
+        self.wait_for(job_run(self.job_name, job_run_id), {"job_run_id": job_run_id})
+
+    def execute_complete(
+        self, context: Context, event: dict[str, Any] | None = None, job_run_id: str = ""
+    ) -> dict[str, str]:
+        thing = job_run(self.job_name, job_run_id)
+        state = read_states(event, [thing])[thing]
+        outlook = JOB_RUN.outlook(state)
+        if outlook is Outlook.GOOD:
+            return {"job_run_id": job_run_id}
+        if outlook is Outlook.WAIT:
+            raise TransientError(
+                f"waiting for job {self.job_name}: run {job_run_id} is still {state} after "
+                f"{self.patience_seconds:.0f} s; valid is SUCCEEDED; the retry goes on waiting for the same run"
+            )
+        # transient, because a new run may do what this one could not; retries are few, and the last one is red
+        reason = self.glue_client().get_job_run(JobName=self.job_name, RunId=job_run_id)["JobRun"].get("ErrorMessage")
+        raise TransientError(
+            f"running job {self.job_name}: run {job_run_id} ended {state}: {reason or 'Glue gives no reason'}; "
+            "valid is SUCCEEDED with a receipt; nothing was published; read the job's log under /aws-glue/jobs/error"
+        )
+
+
+def find_active_run(glue: Any, job_name: str, argument: str, value: str) -> str | None:
+    """The newest run of the job that has the argument with this value and has not ended, or None."""
+    for run in glue.get_job_runs(JobName=job_name, MaxResults=NEWEST_RUNS)["JobRuns"]:
+        is_same = run.get("Arguments", {}).get(argument) == value
+        if is_same and JOB_RUN.outlook(run["JobRunState"]) is Outlook.WAIT:
+            return str(run["Id"])
+    return None
+
+
+def start_run(glue: Any, job_name: str, arguments: Mapping[str, str]) -> str:
+    """Start the job. Raises TransientError while as many runs of it as allowed go on."""
+    try:
+        return str(glue.start_job_run(JobName=job_name, Arguments=dict(arguments))["JobRunId"])
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ConcurrentRunsExceededException":
+            raise TransientError(
+                f"starting job {job_name}: all of its concurrent runs are taken; valid is a free one; it is retried"
+            ) from error
+        raise
+
+
+class Crawl(_WaitForGlue):
+    """Run a Glue crawler, or adopt the crawl that already goes on, and wait for its end."""
+
+    def __init__(self, *, crawler_name: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.crawler_name = crawler_name
+
+    def execute(self, context: Context) -> None:
+        try:
+            self.glue_client().start_crawler(Name=self.crawler_name)
+            self.log.info("Started crawler %s", self.crawler_name)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "CrawlerRunningException":
+                raise
+            self.log.info("Adopted the crawl of %s that already runs", self.crawler_name)
+        self.wait_for(Watched("crawl", self.crawler_name), {})
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> str:
+        thing = Watched("crawl", self.crawler_name)
+        state = read_states(event, [thing])[thing]
+        if CRAWL.outlook(state) is Outlook.GOOD:
+            return self.crawler_name
+        last = self.glue_client().get_crawler(Name=self.crawler_name)["Crawler"].get("LastCrawl", {})
+        reason = last.get("ErrorMessage") or "Glue gives no reason"
+        error = TransientError if CRAWL.outlook(state) is Outlook.WAIT else TerminalError
+        raise error(
+            f"crawling with {self.crawler_name}: it is {state} after waiting: {reason}; valid is SUCCEEDED; "
+            "read the crawler's log under /aws-glue/crawlers"
+        )

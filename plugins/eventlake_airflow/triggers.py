@@ -1,0 +1,76 @@
+"""Waiting, without holding a worker: the triggers that run in Airflow's triggerer.
+
+A trigger ends with one event and never judges what comes next: the operator or sensor that deferred validates the
+event in its `execute_complete`. Errors of AWS end the trigger; the task's retries answer them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from typing import Any
+
+from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from eventlake.errors import TerminalError
+from eventlake_airflow.states import Outlook
+from eventlake_airflow.watches import Watched, parse_watched, watch_kind
+
+
+class StatesTrigger(BaseTrigger):
+    """Polls things until all are good, one is bad, or the attempts are used up. Event: `{"states": {thing: state}}`."""
+
+    def __init__(self, watched: Sequence[str], delay_seconds: float, attempts: int, aws_conn_id: str | None) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow leaves it untyped
+        self.watched = [str(thing) for thing in watched]
+        self.delay_seconds = delay_seconds
+        self.attempts = attempts
+        self.aws_conn_id = aws_conn_id
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "watched": self.watched,
+                "delay_seconds": self.delay_seconds,
+                "attempts": self.attempts,
+                "aws_conn_id": self.aws_conn_id,
+            },
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        things = [parse_watched(text) for text in self.watched]
+        async with AsyncExitStack() as stack:
+            clients = {service: await self._client(stack, service) for service in _services(things)}
+            states = await _poll(things, clients)
+            for _ in range(self.attempts - 1):
+                if _is_decided(states):
+                    break
+                await asyncio.sleep(self.delay_seconds)
+                states = await _poll(things, clients)
+        yield TriggerEvent({"states": {str(thing): state for thing, state in states.items()}})
+
+    async def _client(self, stack: AsyncExitStack, service: str) -> Any:
+        hook: AwsGenericHook[Any] = AwsGenericHook(aws_conn_id=self.aws_conn_id, client_type=service)
+        return await stack.enter_async_context(await hook.get_async_conn())
+
+
+def _services(things: Sequence[Watched]) -> list[str]:
+    return sorted({watch_kind(thing.kind).service for thing in things})
+
+
+async def _poll(things: Sequence[Watched], clients: dict[str, Any]) -> dict[Watched, str]:
+    kinds = [watch_kind(thing.kind) for thing in things]
+    answers = [kind.ask(clients[kind.service], thing.name) for kind, thing in zip(kinds, things, strict=True)]
+    return dict(zip(things, await asyncio.gather(*answers), strict=True))
+
+
+def _is_decided(states: dict[Watched, str]) -> bool:
+    """True when waiting longer can change nothing: a bad or unknown state ends the wait for all."""
+    try:
+        outlooks = {thing.outlook(state) for thing, state in states.items()}
+    except TerminalError:
+        return True  # execute_complete raises it, where a task's log shows it
+    return Outlook.BAD in outlooks or Outlook.WAIT not in outlooks
