@@ -214,7 +214,8 @@ def prepare(missing: list[str], pythons: dict[str, tuple[int, int]], python: str
     free = shutil.disk_usage(CHECKOUT).free
     if free < NEEDED_FREE_BYTES and not all((ENVIRONMENTS / part / "bin").exists() for part in missing):
         raise InstallError(
-            f"installing takes about {NEEDED_FREE_BYTES // 1024**2} MB of disk, {free // 1024**2} MB are free; free some"
+            f"installing takes about {NEEDED_FREE_BYTES // 1024**2} MB of disk, "
+            f"{free // 1024**2} MB are free; free some and run the command again"
         )
     say(f"installing {', '.join(missing)} for Python {python} (once; minutes without a cache)")
     uv = install_uv(pythons)

@@ -1,0 +1,155 @@
+"""What runs in a lake on a laptop: each program's command and environment, as supervisord is told them.
+
+What does not belong here: starting and stopping (supervision), and what the programs do.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from airflow_environment import ADMIN_USER, AIRFLOW_PROCESSES, airflow_environment
+from eventlake.settings import Settings
+from laptop import database
+from laptop.home import CHECKOUT, ENVIRONMENTS, JARS, Home, Ports
+
+GUARD = "guard"
+DATABASE = "postgres"
+EMULATOR = "emulator"
+AIRFLOW = tuple(AIRFLOW_PROCESSES)
+# a shell's variables that would lead our programs elsewhere: to a real account, another Airflow, another Python
+FOREIGN_PREFIXES = ("AWS_", "AIRFLOW_", "AIRFLOW__", "PYTHON", "SPARK_", "PYSPARK_", "HADOOP_", "JAVA_", "PG", "MAKE")
+FOREIGN = ("MFLAGS", "VIRTUAL_ENV", "LAKE_INPUT", "LAKE_EVENTS", "LAKE_SQL", "LAKE_UUID", "LAKE_INSTALL_SECONDS")
+
+
+@dataclass(frozen=True)
+class Program:
+    name: str
+    command: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
+    # lower starts earlier and stops later
+    priority: int = 100
+    autostart: bool = True
+    autorestart: str = "true"
+    stop_signal: str = "TERM"
+    stop_seconds: int = 15
+    # the database and the emulator end their own children in order; others are stopped with all they started
+    stop_as_group: bool = True
+    working_folder: Path = CHECKOUT
+
+
+def own_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The shell's environment without what would lead elsewhere."""
+    kept = {
+        name: value
+        for name, value in environment.items()
+        if name not in FOREIGN and not name.startswith(FOREIGN_PREFIXES)
+    }
+    return kept | {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
+
+
+def adopt(variables: Mapping[str, str]) -> None:
+    """From here on this process speaks to the lake too, and to no AWS account that the shell may name."""
+    kept = own_environment(os.environ) | dict(variables)
+    os.environ.clear()
+    os.environ.update(kept)
+
+
+def aws_environment(ports: Ports, settings: Settings) -> dict[str, str]:
+    """How anything on this machine reaches the lake's AWS, and nothing else."""
+    return {
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports.aws}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": settings.region,
+        "AWS_DEFAULT_REGION": settings.region,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+
+
+def person_environment(home: Home, ports: Ports, settings: Settings) -> dict[str, str]:
+    """`.lake/env`: what a person's shell, boto3, the aws command, PyIceberg and a browser need."""
+    return {
+        **aws_environment(ports, settings),
+        "LAKE_PREFIX": settings.prefix,
+        "LAKE_ACCOUNT_ID": settings.account_id,
+        "LAKE_STREAM": settings.stream,
+        "LAKE_RAW_BUCKET": settings.raw_bucket,
+        "LAKE_BUCKET": settings.lake_bucket,
+        "LAKE_AIRFLOW_URL": f"http://127.0.0.1:{ports.ui}",
+        "LAKE_AIRFLOW_USER": ADMIN_USER,
+        "LAKE_AIRFLOW_PASSWORD": home.secrets().admin_password,
+    }
+
+
+def emulator_environment(home: Home, ports: Ports, settings: Settings) -> dict[str, str]:
+    return {
+        **aws_environment(ports, settings),
+        "GATEWAY_PORT": str(ports.aws),
+        "BIND_HOST": "127.0.0.1",
+        "STATE_DIR": str(home.emulator / "state"),
+        "S3_DATA_DIR": str(home.emulator / "s3"),
+        "EMULATOR_JOBS_PYTHON": str(ENVIRONMENTS / "jobs" / "bin" / "python"),
+        "EMULATOR_JOBS_JARS": str(JARS),
+    }
+
+
+def airflow_process_environment(home: Home, ports: Ports, settings: Settings, *, scheduled: bool) -> dict[str, str]:
+    """For the four processes and `airflow db migrate`."""
+    return {
+        **aws_environment(ports, settings),
+        **airflow_environment(
+            home.airflow,
+            CHECKOUT / "dags",
+            CHECKOUT / "plugins",
+            database.uri(home),
+            ports.ui,
+            home.secrets(),
+            scheduled=scheduled,
+        ),
+        "LAKE_PREFIX": settings.prefix,
+        "LAKE_ACCOUNT_ID": settings.account_id,
+        "PATH": os.pathsep.join([str(ENVIRONMENTS / "workers" / "bin"), os.environ.get("PATH", os.defpath)]),
+    }
+
+
+def programs(home: Home, ports: Ports, settings: Settings, *, durable: bool, scheduled: bool) -> list[Program]:
+    """All of a lake's programs. `durable`: the lake outlives this command. `scheduled`: DAGs run by their schedules."""
+    laptop_python = str(ENVIRONMENTS / "laptop" / "bin" / "python")
+    emulator = [str(ENVIRONMENTS / "emulator" / "bin" / "python"), "-m", "emulator"]
+    airflow = airflow_process_environment(home, ports, settings, scheduled=scheduled)
+    guard = [laptop_python, str(CHECKOUT / "scripts" / "laptop" / "guard.py"), str(os.getpid()), str(home.run / "up")]
+    return [
+        Program(GUARD, guard, priority=1, autorestart="false"),
+        Program(
+            DATABASE,
+            database.server_command(home, durable=durable),
+            priority=10,
+            stop_signal="INT",  # "fast shutdown"
+            stop_as_group=False,
+            working_folder=home.run,
+        ),
+        Program(
+            EMULATOR,
+            emulator,
+            emulator_environment(home, ports, settings),
+            priority=20,
+            stop_seconds=40,  # it writes its whole state down
+            stop_as_group=False,
+        ),
+        *(
+            Program(
+                name,
+                [str(ENVIRONMENTS / "workers" / "bin" / command[0]), *command[1:]],
+                airflow,
+                priority=30 + place,
+                autostart=False,  # they want their tables first
+                stop_seconds=20,
+            )
+            for place, (name, command) in enumerate(AIRFLOW_PROCESSES.items())
+        ),
+    ]
