@@ -39,8 +39,3 @@ def ask(current: Lease | None, owner: str, now_epoch: int) -> LeaseAnswer:
     if current is None or (current.owner != owner and current.expires_at_epoch <= now_epoch):
         return LeaseAnswer.TAKEN
     return LeaseAnswer.RENEWED if current.owner == owner else LeaseAnswer.REFUSED
-
-
-def may_release(current: Lease | None, owner: str) -> bool:
-    """Only the owner gives a lease back; somebody else's is left alone."""
-    return current is not None and current.owner == owner

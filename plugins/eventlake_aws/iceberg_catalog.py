@@ -1,0 +1,48 @@
+"""The door to the Iceberg tables: Glue's catalog, as PyIceberg sees it. Nothing here knows what a table holds."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from pyiceberg.catalog.glue import GlueCatalog
+from pyiceberg.exceptions import CommitFailedException
+
+from eventlake.errors import TransientError
+from eventlake.settings import SPARK_CATALOG, Settings
+
+Answer = TypeVar("Answer")
+
+_COMMIT_ATTEMPTS = 8
+
+
+def open_catalog(settings: Settings) -> GlueCatalog:
+    """boto3 reads AWS_ENDPOINT_URL by itself, Arrow's file system does not: so it is handed over when it is set."""
+    properties = {
+        "glue.region": settings.region,
+        "s3.region": settings.region,
+        "warehouse": settings.warehouse_uri,
+    }
+    endpoint = os.environ.get("AWS_ENDPOINT_URL")
+    if endpoint:
+        properties |= {"glue.endpoint": endpoint, "s3.endpoint": endpoint}
+    return GlueCatalog(SPARK_CATALOG, **properties)
+
+
+def commit_again(doing: str, attempt: Callable[[], Answer]) -> Answer:
+    """Runs an attempt that reads the table afresh and commits, again whenever somebody else committed in between."""
+    for number in range(1, _COMMIT_ATTEMPTS + 1):
+        try:
+            return attempt()
+        except CommitFailedException as error:
+            if number == _COMMIT_ATTEMPTS:
+                raise TransientError(
+                    f"{doing}: received {_COMMIT_ATTEMPTS} refused commits, the last one {error}; "
+                    "valid is a commit between those of others; run the task again"
+                ) from error
+            # not a measurement and not a secret: spreads out writers that collide
+            time.sleep(random.uniform(0.02, 0.1) * 2**number)
+    raise AssertionError("unreachable")
