@@ -43,6 +43,6 @@ def _named(states: Mapping[Watched, str], outlooks: Mapping[Watched, Outlook], o
 
 
 def _good_states(outlooks: Mapping[Watched, Outlook], outlook: Outlook) -> str:
-    tables = {thing.table() for thing in outlooks if outlooks[thing] is outlook} if outlooks else set()
+    tables = [thing.table() for thing in outlooks if outlooks[thing] is outlook]
     good = {state for table in tables for state, meaning in table.outlooks.items() if meaning is Outlook.GOOD}
     return " or ".join(sorted(good))
