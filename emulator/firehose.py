@@ -1,0 +1,263 @@
+"""Firehose to S3: what PutRecord and PutRecordBatch take and refuse, and the partition of each record.
+
+Belongs in here: limits, processors, dynamic partitioning, the error record. Does not belong here: buffers and the
+objects that come of them (firehose_buffers.py). Format conversion to Parquet stays ministack's, one object a record.
+https://docs.aws.amazon.com/firehose/latest/dev/dynamic-partitioning.html
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import itertools
+import json
+import re
+import threading
+import time
+from functools import lru_cache
+from typing import Any
+
+import jq
+from ministack.core import responses
+from ministack.services import firehose
+
+from emulator import firehose_buffers as buffers
+from emulator import patches
+from emulator.faults import fault
+
+FIX = "firehose"
+
+_RECORD_LIMIT_BYTES = 1000 * 1024
+_BATCH_LIMIT_RECORDS = 500
+_BATCH_LIMIT_BYTES = 4 * 1024 * 1024
+_OPEN_PARTITIONS_LIMIT = 500
+_EXPRESSION = re.compile(r"!\{(partitionKeyFromQuery|partitionKeyFromLambda):([^}]*)\}")
+
+_put_counter = itertools.count(1)
+# a compiled jq program holds the state of its last input
+_jq_lock = threading.Lock()
+
+
+class _NotDelivered(Exception):
+    """A record that belongs under the error prefix."""
+
+    def __init__(self, code: str, message: str, output_type: str = "processing-failed") -> None:
+        super().__init__(message)
+        self.code, self.message, self.output_type = code, message, output_type
+
+
+def install() -> None:
+    handlers = dict(firehose._HANDLERS)
+    handlers["PutRecord"] = _put_record
+    handlers["PutRecordBatch"] = _put_record_batch
+    handlers["CreateDeliveryStream"] = _create_delivery_stream
+    patches.replace(FIX, "services.firehose:_HANDLERS", handlers)
+    convert = patches.replace(FIX, "services.firehose:_deliver_records_to_s3", None)
+
+    def deliver(stream: dict[str, Any], destination: dict[str, Any], records: list[tuple[str, bytes]]) -> None:
+        destination["records"].clear()  # ministack keeps every record that ever passed
+        conversion = destination["config"].get("DataFormatConversionConfiguration") or {}
+        if conversion and conversion.get("Enabled", True):
+            convert(stream, destination, records)
+            return
+        _deliver(stream, destination, records)
+
+    firehose._deliver_records_to_s3 = deliver
+    buffers.start()
+    patches.at_shutdown(30, buffers.write_all)
+
+
+# ---- requests
+
+
+def _create_delivery_stream(data: dict[str, Any]) -> Any:
+    configuration = data.get("ExtendedS3DestinationConfiguration") or data.get("S3DestinationConfiguration") or {}
+    compression = configuration.get("CompressionFormat", "UNCOMPRESSED")
+    if compression not in buffers.COMPRESSIONS:
+        return firehose._invalid(f"CompressionFormat {compression} is not written here; use GZIP or ZIP.")
+    query = _parameter(configuration, "MetadataExtraction", "MetadataExtractionQuery")
+    if query is not None:
+        try:
+            _program(query)
+        except ValueError as error:
+            return firehose._invalid(f"MetadataExtractionQuery is not a jq expression: {error}")
+    return firehose._create_delivery_stream(data)
+
+
+def _put_record(data: dict[str, Any]) -> Any:
+    refusal, decoded = _decoded([data.get("Record") or {}])
+    if refusal is not None:
+        return refusal
+    return _accept(data.get("DeliveryStreamName", ""), decoded, single=True)
+
+
+def _put_record_batch(data: dict[str, Any]) -> Any:
+    records = data.get("Records") or []
+    if not 1 <= len(records) <= _BATCH_LIMIT_RECORDS:
+        return _refuse(
+            f"1 validation error detected: Value at 'records' failed to satisfy constraint: "
+            f"Member must have length between 1 and {_BATCH_LIMIT_RECORDS}, and it has {len(records)}"
+        )
+    refusal, decoded = _decoded(records)
+    if refusal is not None:
+        return refusal
+    if sum(map(len, decoded)) > _BATCH_LIMIT_BYTES:
+        return firehose._invalid("Records size exceeds 4 MB limit")
+    return _accept(data.get("DeliveryStreamName", ""), decoded, single=False)
+
+
+def _decoded(records: list[dict[str, Any]]) -> tuple[Any, list[bytes]]:
+    decoded = []
+    for number, record in enumerate(records, start=1):
+        try:
+            data = base64.b64decode(record.get("Data", ""))
+        except (binascii.Error, ValueError):
+            return firehose._invalid("Record.Data must be valid base64."), []
+        if len(data) > _RECORD_LIMIT_BYTES:
+            return _refuse(
+                f"1 validation error detected: Value at 'records.{number}.member.data' failed to satisfy constraint: "
+                f"Member must have length less than or equal to {_RECORD_LIMIT_BYTES}"
+            ), []
+        decoded.append(data)
+    return None, decoded
+
+
+def _refuse(message: str) -> Any:
+    return responses.error_response_json("ValidationException", message, 400)
+
+
+def _accept(name: str, decoded: list[bytes], single: bool) -> Any:
+    stream = firehose._streams.get(name)
+    if not stream:
+        return firehose._not_found(name)
+    if stream["status"] != "ACTIVE":
+        return responses.error_response_json("ServiceUnavailableException", "Service unavailable.", 503)
+    refuse_every = 0 if single else fault("firehose_refuse_every")
+    taken: list[tuple[str, bytes]] = []
+    answers: list[dict[str, str]] = []
+    for data in decoded:
+        if refuse_every and next(_put_counter) % refuse_every == 0:
+            answers.append({"ErrorCode": "ServiceUnavailableException", "ErrorMessage": "Slow down."})
+            continue
+        record_id = firehose._record_id()
+        taken.append((record_id, data))
+        answers.append({"RecordId": record_id})
+    for destination in stream["destinations"]:
+        if destination["type"] in ("ExtendedS3", "S3"):
+            firehose._deliver_records_to_s3(stream, destination, taken)
+        elif destination["type"] == "Iceberg":
+            firehose._deliver_to_iceberg(stream, destination, taken)
+    if single:
+        return responses.json_response({"RecordId": answers[0]["RecordId"], "Encrypted": False})
+    failed = len(decoded) - len(taken)
+    return responses.json_response({"FailedPutCount": failed, "Encrypted": False, "RequestResponses": answers})
+
+
+# ---- records
+
+
+def _deliver(stream: dict[str, Any], destination: dict[str, Any], records: list[tuple[str, bytes]]) -> None:
+    """Puts each record into the buffer of its partition, or of its error."""
+    configuration = destination["config"]
+    keys_of_function: dict[str, dict[str, str]] = {}
+    arrived_at = time.time()
+    records = firehose._apply_lambda_processors(stream, destination, records, partition_sink=keys_of_function)
+    partitioned = bool((configuration.get("DynamicPartitioningConfiguration") or {}).get("Enabled"))
+    delimiter = _delimiter(configuration)
+    for record_id, data in records:
+        keys: dict[str, str] = {}
+        try:
+            if partitioned:
+                keys = _partition_keys(configuration, data, keys_of_function.get(record_id))
+                _check_open_partitions(stream, destination, keys)
+        except _NotDelivered as reason:
+            line = _error_record(data, reason, arrived_at)
+            buffers.add(stream, destination, {}, line, arrived_at, error_type=reason.output_type)
+        else:
+            buffers.add(stream, destination, keys, data + delimiter, arrived_at, partitioned=partitioned)
+
+
+def _check_open_partitions(stream: dict[str, Any], destination: dict[str, Any], keys: dict[str, str]) -> None:
+    """https://docs.aws.amazon.com/firehose/latest/dev/limits.html: 500 active partitions a stream."""
+    if buffers.would_open(stream, destination, keys) >= _OPEN_PARTITIONS_LIMIT:
+        raise _NotDelivered(
+            "DynamicPartitioning.ActivePartitionLimitExceeded",
+            "The count of active partitions exceeded the active partition limit.",
+        )
+
+
+def _partition_keys(configuration: dict[str, Any], data: bytes, of_function: dict[str, str] | None) -> dict[str, str]:
+    """The values that the prefix asks for, by 'namespace:key'."""
+    keys = {f"partitionKeyFromLambda:{name}": value for name, value in (of_function or {}).items()}
+    query = _parameter(configuration, "MetadataExtraction", "MetadataExtractionQuery")
+    if query is not None:
+        keys.update((f"partitionKeyFromQuery:{name}", value) for name, value in _extract(query, data).items())
+    for namespace, name in _EXPRESSION.findall(configuration.get("Prefix") or ""):
+        if not keys.get(f"{namespace}:{name}"):
+            raise _NotDelivered(
+                "DynamicPartitioning.PartitionKeyMissing", f"The record gives no value for !{{{namespace}:{name}}}."
+            )
+    return keys
+
+
+@lru_cache(maxsize=64)
+def _program(query: str) -> Any:
+    return jq.compile(query)
+
+
+def _extract(query: str, data: bytes) -> dict[str, str]:
+    try:
+        with _jq_lock:
+            found = _program(query).input_text(data.decode()).all()
+    except (ValueError, UnicodeDecodeError) as error:
+        raise _NotDelivered(
+            "DynamicPartitioning.MetadataExtractionFailed", f"Metadata extraction failed: {error}"
+        ) from None
+    if len(found) != 1 or not isinstance(found[0], dict):
+        raise _NotDelivered(
+            "DynamicPartitioning.MetadataExtractionFailed",
+            f"The query must give one object for a record, and it gave {len(found)} results.",
+        )
+    keys = {}
+    for name, value in found[0].items():
+        if value is None or value == "" or isinstance(value, (dict, list)):
+            raise _NotDelivered(
+                "DynamicPartitioning.MetadataExtractionFailed", "partitionKeys values must not be null or empty"
+            )
+        keys[name] = value if isinstance(value, str) else json.dumps(value)
+    return keys
+
+
+def _parameter(configuration: dict[str, Any], processor_type: str, name: str) -> str | None:
+    processing = configuration.get("ProcessingConfiguration") or {}
+    if str(processing.get("Enabled", False)).lower() != "true":
+        return None
+    for processor in processing.get("Processors") or []:
+        if processor.get("Type") == processor_type:
+            for parameter in processor.get("Parameters") or []:
+                if parameter.get("ParameterName") == name:
+                    return str(parameter.get("ParameterValue"))
+    return None
+
+
+def _delimiter(configuration: dict[str, Any]) -> bytes:
+    processing = configuration.get("ProcessingConfiguration") or {}
+    if str(processing.get("Enabled", False)).lower() != "true":
+        return b""
+    if not any(one.get("Type") == "AppendDelimiterToRecord" for one in processing.get("Processors") or []):
+        return b""
+    written = _parameter(configuration, "AppendDelimiterToRecord", "Delimiter") or "\\n"
+    return written.replace("\\n", "\n").replace("\\t", "\t").encode()
+
+
+def _error_record(data: bytes, reason: _NotDelivered, arrived_at: float) -> bytes:
+    """https://docs.aws.amazon.com/firehose/latest/dev/retry.html"""
+    document = {
+        "attemptsMade": 1,
+        "arrivalTimestamp": int(arrived_at * 1000),
+        "errorCode": reason.code,
+        "errorMessage": reason.message,
+        "attemptEndingTimestamp": int(time.time() * 1000),
+        "rawData": base64.b64encode(data).decode(),
+    }
+    return (json.dumps(document) + "\n").encode()

@@ -1,0 +1,221 @@
+"""Every place in ministack that this package replaces or calls, and the version that these places were read in.
+
+Belongs in here: the names, the check that they exist, the switch that leaves a fix out. Does not belong here: what a
+fix does (one module of its name each). ministack's functions are private, so a new version may move them without a
+word; the check turns that into one line at start instead of a wrong answer later.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+PINNED_VERSION = "1.5.33"
+WITHOUT_VARIABLE = "EMULATOR_WITHOUT"
+
+
+class WrongMinistack(Exception):
+    """The installed ministack is not the one that the fixes were written for."""
+
+
+@dataclass(frozen=True)
+class Fix:
+    """One gap that a module of the same name closes."""
+
+    name: str
+    replaces: tuple[str, ...]
+    calls: tuple[str, ...] = ()
+
+
+_RESPONSES = (
+    "core.responses:error_response_json",
+    "core.responses:json_response",
+    "core.responses:get_account_id",
+    "core.responses:get_region",
+    "core.responses:new_uuid",
+)
+
+FIXES = (
+    Fix(
+        "kinesis",
+        replaces=("services.kinesis:_expire_records", "services.kinesis:_next_sequence_number"),
+        calls=("services.kinesis:_streams",),
+    ),
+    Fix(
+        "lambda_worker",
+        replaces=("core.lambda_runtime:_PYTHON_WORKER_SCRIPT", "core.lambda_runtime:Worker.invoke"),
+        calls=(
+            "core.lambda_runtime:Worker._spawn",
+            "core.lambda_runtime:_signal",
+            "core.lambda_runtime:_collect",
+            "core.lambda_runtime:_REAP_GRACE",
+        ),
+    ),
+    Fix(
+        "kinesis_event_source",
+        replaces=(
+            "services.lambda_svc:_poll_kinesis",
+            "services.lambda_svc:_poll_sqs",
+            "services.lambda_svc:_init_stream_position",
+            "services.kinesis:esm_wake",
+        ),
+        calls=(
+            "services.lambda_svc:_iter_all_esms",
+            "services.lambda_svc:_kinesis_positions",
+            "services.lambda_svc:_kinesis_stream_name_from_arn_spec",
+            "services.lambda_svc:_get_func_record_for_qualifier",
+            "services.lambda_svc:_apply_filter_criteria",
+            "services.lambda_svc:_execute_function",
+            "services.lambda_svc:_emit_lambda_metrics",
+            "services.lambda_svc:_esm_inflight",
+            "services.lambda_svc:_esms",
+            "services.sqs:_queue_by_arn",
+            "services.sqs:queue_delay",
+            "services.sns:_topics",
+            "services.sns:_fanout",
+            "services.cloudwatch:record_metric",
+            "services.kinesis:_streams",
+            "core.arn:parse_arn",
+            "core.responses:_request_account_id",
+            "core.responses:_request_region",
+            *_RESPONSES,
+        ),
+    ),
+    Fix(
+        "firehose",
+        replaces=(
+            "services.firehose:_HANDLERS",
+            "services.firehose:_deliver_records_to_s3",
+        ),
+        calls=(
+            "services.firehose:_streams",
+            "services.firehose:_create_delivery_stream",
+            "services.firehose:_not_found",
+            "services.firehose:_invalid",
+            "services.firehose:_record_id",
+            "services.firehose:_java_time",
+            "services.firehose:_apply_lambda_processors",
+            "services.firehose:_deliver_to_iceberg",
+            "services.firehose:_s3_bucket_from_arn",
+            "services.s3:handle_request",
+            "services.cloudwatch:record_metric",
+            *_RESPONSES,
+        ),
+    ),
+    Fix(
+        "glue_jobs",
+        replaces=(
+            "services.glue:_create_job",
+            "services.glue:_update_job",
+            "services.glue:_start_job_run",
+            "services.glue:_get_job_runs",
+            "services.glue:_batch_stop_job_run",
+            "services.glue:_restore_state",
+        ),
+        calls=(
+            "services.glue:_jobs",
+            "services.glue:_job_runs",
+            "services.s3:_get_object_data",
+            "services.cloudwatch_logs:_log_groups",
+            "services.cloudwatch_logs:_make_group_arn",
+            "services.cloudwatch_logs:_append_log_events",
+            *_RESPONSES,
+        ),
+    ),
+)
+
+
+def left_out() -> frozenset[str]:
+    """The fixes that the environment switches off; an unknown name is refused, or a test would prove nothing."""
+    names = frozenset(name.strip() for name in os.environ.get(WITHOUT_VARIABLE, "").split(",") if name.strip())
+    unknown = names - {fix.name for fix in FIXES}
+    if unknown:
+        known = ", ".join(fix.name for fix in FIXES)
+        raise WrongMinistack(f"{WITHOUT_VARIABLE} names {', '.join(sorted(unknown))}; the fixes are {known}")
+    return names
+
+
+def check() -> None:
+    """Refuses another version, or one in which a named place is gone."""
+    try:
+        installed = version("ministack")
+    except PackageNotFoundError:
+        raise WrongMinistack(f"ministack is not installed here; install ministack=={PINNED_VERSION}") from None
+    if installed != PINNED_VERSION:
+        raise WrongMinistack(
+            f"ministack {installed} is installed, but the fixes were written for {PINNED_VERSION}; "
+            f"install ministack=={PINNED_VERSION}, or read emulator/patches.py against the new source first"
+        )
+    for fix in FIXES:
+        for place in (*fix.replaces, *fix.calls):
+            _find(place, fix.name)
+
+
+def install() -> frozenset[str]:
+    """Puts every fix in that is not left out; gives the names of those left out."""
+    without = left_out()
+    for fix in FIXES:
+        if fix.name not in without:
+            importlib.import_module(f"emulator.{fix.name}").install()
+    return without
+
+
+def replace(fix_name: str, place: str, new: Any) -> Any:
+    """Puts `new` where `place` is and gives what was there; only what the fix has declared above."""
+    fix = next(fix for fix in FIXES if fix.name == fix_name)
+    if place not in fix.replaces:
+        raise WrongMinistack(f"the fix {fix_name} replaces {place} without naming it in emulator/patches.py")
+    owner, name = _owner(place, fix_name)
+    old = getattr(owner, name)
+    setattr(owner, name, new)
+    return old
+
+
+def _find(place: str, fix_name: str) -> Any:
+    owner, name = _owner(place, fix_name)
+    if not hasattr(owner, name):
+        raise WrongMinistack(
+            f"ministack {PINNED_VERSION} as installed has no {place}, which the fix {fix_name} needs; reinstall it"
+        )
+    return getattr(owner, name)
+
+
+def _owner(place: str, fix_name: str) -> tuple[Any, str]:
+    module_name, _, path = place.partition(":")
+    owner: Any = importlib.import_module(f"ministack.{module_name}")
+    *parents, name = path.split(".")
+    for parent in parents:
+        if not hasattr(owner, parent):
+            raise WrongMinistack(f"ministack has no {place}, which the fix {fix_name} needs")
+        owner = getattr(owner, parent)
+    return owner, name
+
+
+@dataclass
+class _Shutdown:
+    """What has to happen before the server goes, in this order."""
+
+    steps: list[tuple[int, Callable[[], None]]]
+
+
+_shutdown = _Shutdown([])
+
+
+def at_shutdown(order: int, step: Callable[[], None]) -> None:
+    """Registers a step: 10 sources stop taking work, 20 jobs end, 30 buffers are written, 40 processes are gone."""
+    _shutdown.steps.append((order, step))
+
+
+def run_shutdown_steps() -> list[BaseException]:
+    """Runs all steps, each whatever the others do; gives what went wrong."""
+    failures: list[BaseException] = []
+    for _, step in sorted(_shutdown.steps, key=lambda entry: entry[0]):
+        try:
+            step()
+        except Exception as error:
+            failures.append(error)
+    return failures
