@@ -8,6 +8,7 @@ from typing import Any
 
 import cfnlint.decode
 import pytest
+
 from eventlake.settings import DATABASES, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,9 +44,7 @@ def test_every_name_of_the_settings_is_made_by_the_template(template: dict[str, 
     }
     # the deploy command makes this one before the stack; the stack itself is named by it; this one is a path
     made |= {SETTINGS.artifacts_bucket, SETTINGS.stack, SETTINGS.warehouse_uri}
-    named = {
-        name: getattr(SETTINGS, name) for name, member in vars(Settings).items() if isinstance(member, property)
-    }
+    named = {name: getattr(SETTINGS, name) for name, member in vars(Settings).items() if isinstance(member, property)}
     missing = {name: value for name, value in named.items() if value not in made}
     assert not missing, f"settings.py names what lake.yaml does not make: {missing}"
 

@@ -60,8 +60,7 @@ class LakeReader:
     def event_uuids(self) -> dict[str, list[str]]:
         """The uuids in each table of `events` that holds any, sorted, repeats kept."""
         found = {
-            table: sorted(uuid for (uuid,) in self.column(table, "event_uuid"))
-            for table in self.table_names("events")
+            table: sorted(uuid for (uuid,) in self.column(table, "event_uuid")) for table in self.table_names("events")
         }
         return {table: uuids for table, uuids in found.items() if uuids}
 

@@ -1,0 +1,113 @@
+"""A lake as a person handles it: through `make`, `.lake/env` and Airflow's REST API.
+
+What does not belong here: reading what the lake holds (independent_reader.py).
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from laptop.airflow_api import AirflowApi, RunEnd
+from tests.journeys.independent_reader import LakeReader
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+COMMAND_TIMEOUT_SECONDS = 900
+RUN_TIMEOUT_SECONDS = 420
+
+
+@dataclass(frozen=True)
+class Lake:
+    """One lake in a folder of its own, so that a developer's `.lake` is never touched."""
+
+    home: Path
+    prefix: str
+
+    def make(self, *words: str, may_fail: bool = False) -> str:
+        """What a command printed. A failure shows all of it, and the tails of the lake's logs."""
+        ended = subprocess.run(
+            ["make", *words],
+            cwd=CHECKOUT,
+            env={**self.shell(), "LAKE_HOME": str(self.home), "LAKE_PREFIX": self.prefix, "LAKE_UI_PORT": "0"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=COMMAND_TIMEOUT_SECONDS,
+            check=False,
+        )
+        assert may_fail or ended.returncode == 0, (
+            f"make {shlex.join(words)} ended with {ended.returncode}:\n{ended.stdout}\n{self.log_tails()}"
+        )
+        return ended.stdout
+
+    @staticmethod
+    def shell() -> dict[str, str]:
+        """The environment of a person's shell: without what an outer make or another lake would leave in it."""
+        return {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("MAKE", "MFLAGS", "LAKE_", "AIRFLOW", "AWS_ENDPOINT"))
+        }
+
+    def variables(self) -> dict[str, str]:
+        """`.lake/env` as a shell reads it."""
+        command = f"set -a; . {shlex.quote(str(self.home / 'env'))}; env -0"
+        printed = subprocess.run(
+            ["sh", "-c", command], env={"PATH": os.environ["PATH"]}, capture_output=True, check=True, timeout=10
+        ).stdout
+        return dict(item.split("=", 1) for item in printed.decode().split("\0") if "=" in item)
+
+    def reader(self) -> LakeReader:
+        return LakeReader(self.variables())
+
+    def airflow(self) -> AirflowApi:
+        variables = self.variables()
+        return AirflowApi(
+            variables["LAKE_AIRFLOW_URL"], variables["LAKE_AIRFLOW_USER"], variables["LAKE_AIRFLOW_PASSWORD"]
+        )
+
+    def run_dag(self, dag_id: str, conf: dict[str, Any] | None = None, expect: str = "success") -> RunEnd:
+        """Trigger a DAG over REST and wait for its end; another end than expected shows the failed tasks' logs."""
+        airflow = self.airflow()
+        run = airflow.wait(dag_id, airflow.trigger(dag_id, conf), RUN_TIMEOUT_SECONDS, lambda _: None)
+        assert run.state == expect, "\n".join(
+            [f"{dag_id} {run.run_id} is {run.state}, not {expect}", *airflow.failure_logs(dag_id, run.run_id)]
+        )
+        return run
+
+    def processes(self) -> list[str]:
+        """Command lines that mention this lake's folder: nobody else's do."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit() and int(entry.name) != os.getpid():
+                try:
+                    command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                    environment = (entry / "environ").read_bytes().decode(errors="replace")
+                except OSError:
+                    continue
+                if command and str(self.home) in command + environment:
+                    found.append(f"{entry.name}: {command.strip()[:120]}")
+        return found
+
+    def log_tails(self, lines: int = 15) -> str:
+        told = []
+        for path in sorted((self.home / "logs").glob("*")):
+            if path.is_file() and path.stat().st_size:
+                tail = path.read_text(errors="replace").splitlines()[-lines:]
+                told += [f"--- {path.name}", *tail]
+        return "\n".join(told)
+
+
+def wait_until(holds: Callable[[], bool], what: str, timeout_seconds: float = 90) -> None:
+    """Returns once the condition holds; fails with its name when it does not in time."""
+    deadline = time.monotonic() + timeout_seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"{what}: not seen within {timeout_seconds:.0f} s"
+        time.sleep(0.5)

@@ -1,0 +1,53 @@
+"""`make demo INPUT=…`: events whose names no contract of the project knows, under drafted contracts, to exact counts."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.journeys.lake import Lake
+
+STAND_IN = Path(__file__).parent / "data/push-events.ndjson"
+
+
+def counts_of(lines: list[bytes]) -> dict[str, Any]:
+    """What an exact load of a file reaches: first of each uuid, by type."""
+    first = {}
+    for line in lines:
+        event = json.loads(line)
+        first.setdefault(event["event_uuid"], event["event_name"].partition(":")[0])
+    by_type: dict[str, int] = {}
+    for event_type in first.values():
+        by_type[event_type] = by_type.get(event_type, 0) + 1
+    return {"lines": len(lines), "distinct": len(first), "by_type": by_type}
+
+
+def demo_reaches(lake: Lake, source: Path, counts: dict[str, Any]) -> None:
+    print(lake.make("demo", f"INPUT={source}"))
+    report = json.loads((lake.home / "demo.json").read_text())
+    assert report["residual"] == 0
+    assert (report["sent"], report["sent_distinct"]) == (counts["lines"], counts["distinct"])
+    assert report["duplicates"] == counts["lines"] - counts["distinct"]
+    assert (report["rejected"], report["quarantined"]) == ({}, {})
+    assert report["tables"] == {f"events.{name}_events": rows for name, rows in counts["by_type"].items()}
+    assert lake.processes() == []
+
+
+def test_the_real_events_reach_their_counts(lake: Lake, real_events: Path | None) -> None:
+    if real_events is None:
+        pytest.skip("the real events (git-events) do not lie beside this checkout; the stand-in below covers the path")
+    counts = json.loads((real_events / "2018-q4.counts.json").read_text())
+    with gzip.open(real_events / "2018-q4.ndjson.gz") as file:
+        measured = counts_of(file.read().splitlines())
+    assert {name: counts[name] for name in measured} == measured
+    demo_reaches(lake, real_events / "2018-q4.ndjson.gz", counts)
+
+
+def test_a_stand_in_for_the_real_events_reaches_its_counts(lake: Lake, real_events: Path | None) -> None:
+    if real_events is not None:
+        pytest.skip("the real events are here and were loaded above")
+    demo_reaches(lake, STAND_IN, counts_of(STAND_IN.read_bytes().splitlines()))

@@ -1,0 +1,296 @@
+"""The whole walk on simulated events: what the simulator's oracle says must end where, ends there.
+
+One lake for the whole file, its steps in order: demo, start again, send again, a failing expectation, planted losses.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eventlake.definitions import build_bundle
+from tests.journeys.lake import CHECKOUT, Lake, wait_until
+
+EVENTS = 20_000
+DAGS = {"load_events", "close_day", "crawl_raw", "watch_stream", "audit_lifecycle"}
+
+
+def simulate(folder: Path, name: str, events: int, seed: int) -> tuple[Path, dict[str, Any]]:
+    """A file of events and its oracle."""
+    output, oracle = folder / f"{name}.ndjson.gz", folder / f"{name}.oracle.json"
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    command = [sys.executable, "-m", "simulator", "--events", str(events), "--seed", str(seed), "--now", now]
+    subprocess.run([*command, "--output", str(output), "--oracle", str(oracle)], cwd=CHECKOUT, check=True, timeout=120)
+    return output, json.loads(oracle.read_text())
+
+
+def demo_oracle(lake: Lake) -> dict[str, Any]:
+    """The oracle that the demo's simulator wrote beside its events."""
+    return json.loads(next(lake.home.rglob("*.oracle.json")).read_text())
+
+
+def demo_input(lake: Lake) -> Path:
+    return next(lake.home.rglob("*.ndjson.gz"))
+
+
+@pytest.fixture(scope="module")
+def report(lake: Lake) -> dict[str, Any]:
+    """`make demo`, as a newcomer runs it; what it prints is shown with the test run."""
+    print(lake.make("demo", f"EVENTS={EVENTS}"))
+    assert lake.processes() == [], "the demo left processes behind"
+    return json.loads((lake.home / "demo.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def kept(lake: Lake, report: dict[str, Any]) -> Lake:
+    """The demo's lake, started again: state survives."""
+    print(lake.make("up"))
+    return lake
+
+
+def test_the_demo_balances(lake: Lake, report: dict[str, Any]) -> None:
+    oracle = demo_oracle(lake)
+    assert report["residual"] == 0
+    assert report["sent"] == report["received"] == oracle["sent"] == EVENTS
+    assert report["sent_distinct"] == oracle["sent_distinct"]
+    assert report["duplicates"] == len(oracle["duplicates"])
+    assert report["rejected"] == {reason: len(hashes) for reason, hashes in oracle["rejected"].items()}
+    assert report["quarantined"] == {reason: len(uuids) for reason, uuids in oracle["quarantine"].items()}
+    assert report["tables"] == {table: len(uuids) for table, uuids in oracle["tables"].items()}
+    assert report["waiting"] == report["held"] == report["replayed"] == 0
+    assert {dag_id: run["state"] for dag_id, run in report["dag_runs"].items()} == dict.fromkeys(DAGS, "success")
+
+
+def test_an_independent_reader_finds_what_the_oracle_says(kept: Lake) -> None:
+    oracle, reader = demo_oracle(kept), kept.reader()
+    assert reader.event_uuids() == {table: sorted(uuids) for table, uuids in oracle["tables"].items()}
+    assert reader.quarantined() == {reason: sorted(uuids) for reason, uuids in oracle["quarantine"].items()}
+    assert reader.rejected() == {reason: sorted(hashes) for reason, hashes in oracle["rejected"].items()}
+    assert reader.duplicates() == sorted(oracle["duplicates"])
+
+
+def test_the_crawled_tables_return_the_rows_sent(kept: Lake) -> None:
+    reader = kept.reader()
+    glue = reader.client("glue")
+    crawled = {
+        f"{database}.{table['Name']}": int(table["Parameters"].get("recordCount", 0))
+        for database in ("raw", "decisions")
+        for table in glue.get_tables(DatabaseName=database)["TableList"]
+    }
+    athena, total = reader.client("athena"), {"raw": 0, "decisions": 0}
+    for name in crawled:
+        total[name.partition(".")[0]] += _count_by_athena(athena, name, kept)
+    assert total["raw"] == len(reader.raw_identities())
+    assert total["decisions"] == len(reader.decisions())
+
+
+def _count_by_athena(athena: Any, table: str, lake: Lake) -> int:
+    bucket = lake.variables()["LAKE_BUCKET"]
+    started = athena.start_query_execution(
+        QueryString=f"SELECT count(*) FROM {table}",
+        QueryExecutionContext={"Database": table.partition(".")[0]},
+        ResultConfiguration={"OutputLocation": f"s3://{bucket}/athena/"},
+    )["QueryExecutionId"]
+
+    def ended() -> bool:
+        return _athena_state(athena, started) not in ("QUEUED", "RUNNING")
+
+    wait_until(ended, f"Athena's count of {table}")
+    assert _athena_state(athena, started) == "SUCCEEDED", f"Athena could not count {table}"
+    rows = athena.get_query_results(QueryExecutionId=started)["ResultSet"]["Rows"]
+    return int(rows[1]["Data"][0]["VarCharValue"])
+
+
+def _athena_state(athena: Any, execution: str) -> str:
+    return str(athena.get_query_execution(QueryExecutionId=execution)["QueryExecution"]["Status"]["State"])
+
+
+def test_sending_the_same_file_again_changes_no_table(kept: Lake) -> None:
+    # given
+    reader = kept.reader()
+    before, admitted = reader.snapshots(), reader.raw_identities()
+    # when
+    kept.make("send", f"INPUT={demo_input(kept)}")
+    settle(kept, received=2 * EVENTS)
+    kept.run_dag("load_events")
+    # then
+    assert reader.snapshots() == before
+    assert reader.raw_identities() == admitted
+
+
+def settle(lake: Lake, received: int) -> None:
+    """Wait until each record received has a verdict that lies in S3: raw and decisions are buffered."""
+    reader = lake.reader()
+
+    def verdicts() -> int:
+        return len(reader.raw_identities()) + len(reader.decisions())
+
+    wait_until(lambda: verdicts() >= received, f"{received} verdicts in S3 (now {verdicts()})", 180)
+    assert verdicts() == received
+
+
+def test_a_failing_expectation_holds_its_table_alone(kept: Lake, tmp_path: Path) -> None:
+    # given: an expectation of the lesson suite that no lesson meets, and new events of all types
+    reader = kept.reader()
+    empty_alerts(kept)
+    before = reader.event_uuids()
+    plant_failing_expectation(kept, "lesson")
+    events, oracle = simulate(tmp_path, "second", 3_000, seed=11)
+    # when
+    kept.make("send", f"INPUT={events}")
+    settle(kept, received=2 * EVENTS + oracle["sent"])
+    kept.run_dag("load_events", expect="failed")
+    # then: lessons are as they were, the others have the new rows, and their rollups too
+    after = reader.event_uuids()
+    assert after["events.lesson_events"] == before["events.lesson_events"]
+    late = set(oracle["late"])
+    for table, uuids in oracle["tables"].items():
+        if table != "events.lesson_events":
+            fresh = set(uuids) - late
+            assert fresh <= set(after.get(table, [])), f"{table} lacks rows of the load that held lessons"
+    alerts = [alert for alert in take_alerts(kept) if "lesson" in alert["what"] + alert["dataset"]]
+    assert len(alerts) == 1, alerts
+    assert alerts[0]["severity"] in ("critical", "high")
+    assert alerts[0]["runbook"]
+
+
+def plant_failing_expectation(lake: Lake, event_type: str) -> None:
+    """A new bundle of definitions whose suite of one type no row can pass."""
+    s3, bucket = lake.reader().client("s3"), lake.variables()["LAKE_BUCKET"]
+    pointer = json.load(s3.get_object(Bucket=bucket, Key="control/definitions/current.json")["Body"])
+    bundle = json.load(s3.get_object(Bucket=bucket, Key=pointer["key"])["Body"])
+    bundle["suites"][event_type]["expectations"].append(
+        {
+            "type": "expect_column_values_to_be_in_set",
+            "kwargs": {"column": "event_type", "value_set": ["nothing_is_this"]},
+            "meta": {"severity": "critical", "why": "planted by a test: the gate must close"},
+        }
+    )
+    body, digest = build_bundle(bundle["contracts"], bundle["suites"], bundle["rollups"])
+    key = f"control/definitions/{digest}.json"
+    s3.put_object(Bucket=bucket, Key=key, Body=body)
+    new_pointer = json.dumps({"key": key, "hash": digest}).encode()
+    s3.put_object(Bucket=bucket, Key="control/definitions/current.json", Body=new_pointer)
+
+
+def take_alerts(lake: Lake) -> list[dict[str, Any]]:
+    """What arrived in the queue that is subscribed to the topic; taken out of it."""
+    sqs = lake.reader().client("sqs")
+    queue = sqs.get_queue_url(QueueName=f"{lake.prefix}-alerts-inbox")["QueueUrl"]
+    taken = []
+    while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages"):
+        for message in messages:
+            taken.append(json.loads(json.loads(message["Body"])["Message"]))
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    return [alert for alert in taken if "incident" in alert]
+
+
+def empty_alerts(lake: Lake) -> None:
+    take_alerts(lake)
+
+
+def test_a_record_lost_at_each_station_is_named(kept: Lake, tmp_path: Path) -> None:
+    """One record dropped silently in admit_events, one in Firehose and one in the load; the books name all three."""
+    # given: three good records of one file and where to lose each
+    events, oracle = simulate(tmp_path, "third", 400, seed=23)
+    victims = [uuid for uuid in oracle["tables"]["events.exercise_events"] if uuid not in set(oracle["late"])][:3]
+    in_function, in_delivery, in_load = victims
+    reader = kept.reader()
+    already = len(reader.raw_identities()) + len(reader.decisions())
+    plant_function_that_drops(kept, in_function)
+    # when
+    kept.make("send", f"INPUT={events}")
+    settle(kept, received=already + oracle["sent"] - 1)
+    known = {uuid: ":".join(identity) for identity, uuid in reader.raw_identities().items()}
+    drop_from_raw(kept, in_delivery)
+    kept.run_dag("load_events", expect="failed")  # lessons are still held
+    drop_from_table(kept, "events.exercise_events", in_load)
+    run = kept.run_dag("close_day", expect="failed")
+    # then
+    stations, records = last_balance(kept)
+    assert stations == {"admit_events", "firehose", "load_events"}
+    assert len(records) == 3
+    assert {known[in_delivery], known[in_load]} < set(records)
+    told = "\n".join(kept.airflow().failure_logs("close_day", run.run_id))
+    for station in stations:
+        assert station in told
+
+
+def plant_function_that_drops(lake: Lake, event_uuid: str) -> None:
+    """admit_events with a door before it that silently loses the record of one uuid."""
+    client = lake.reader().client("lambda")
+    name = f"{lake.prefix}-admit_events"
+    package = next((lake.home / "state").rglob("admit_events*.zip"))
+    planted = io.BytesIO()
+    with zipfile.ZipFile(package) as old, zipfile.ZipFile(planted, "w") as new:
+        for entry in old.namelist():
+            new.writestr("true_handler.py" if entry == "handler.py" else entry, old.read(entry))
+        new.writestr(
+            "handler.py",
+            "import base64, true_handler\n"
+            "def handler(event, context):\n"
+            f"    lost = {event_uuid.encode()!r}\n"
+            "    kept = [r for r in event['Records'] if lost not in base64.b64decode(r['kinesis']['data']).lower()]\n"
+            "    return true_handler.handler(dict(event, Records=kept), context) if kept else None\n",
+        )
+    client.update_function_code(FunctionName=name, ZipFile=planted.getvalue())
+
+
+def drop_from_raw(lake: Lake, event_uuid: str) -> None:
+    """Rewrite the raw object that holds a record without it, and its landing too: as if Firehose had lost it."""
+    reader, bucket = lake.reader(), lake.variables()["LAKE_RAW_BUCKET"]
+    s3 = reader.client("s3")
+    for entry in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="raw/").search("Contents[]"):
+        key = entry["Key"]
+        lines = gzip.decompress(s3.get_object(Bucket=bucket, Key=key)["Body"].read()).splitlines(keepends=True)
+        rest = [line for line in lines if event_uuid.encode() not in line.lower()]
+        if len(rest) < len(lines):
+            forget_landing(lake, key)
+            s3.delete_object(Bucket=bucket, Key=key)
+            if rest:
+                s3.put_object(Bucket=bucket, Key=key, Body=gzip.compress(b"".join(rest)))
+                wait_until(lambda: bool(landings_of(lake, key)), "the landing of the rewritten object")
+            return
+    pytest.fail(f"{event_uuid} lies in no raw object")
+
+
+def landings_of(lake: Lake, key: str) -> list[dict[str, Any]]:
+    return lake.reader().client("dynamodb").query(
+        TableName=f"{lake.prefix}-landings",
+        KeyConditionExpression="object_key = :key",
+        ExpressionAttributeValues={":key": {"S": key}},
+    )["Items"]  # fmt: skip
+
+
+def forget_landing(lake: Lake, key: str) -> None:
+    for item in landings_of(lake, key):
+        lake.reader().client("dynamodb").delete_item(
+            TableName=f"{lake.prefix}-landings", Key={name: item[name] for name in ("object_key", "etag")}
+        )
+
+
+def drop_from_table(lake: Lake, table: str, event_uuid: str) -> None:
+    lake.reader().catalog().load_table(table).delete(f"event_uuid == '{event_uuid}'")
+
+
+def last_balance(lake: Lake) -> tuple[set[str], list[str]]:
+    """Stations and records that the last balance of control.books names."""
+    rows = lake.reader().column("control.books", "written_at", "differences", "stations", "samples")
+    last = max(written_at for written_at, *_ in rows)
+    unbalanced = [(stations, samples) for at, count, stations, samples in rows if at == last and count]
+    stations = {station for named, _ in unbalanced for station in json.loads(named)}
+    return stations, [record for _, samples in unbalanced for record in json.loads(samples)]
+
+
+def test_down_leaves_no_process(kept: Lake) -> None:
+    kept.make("down")
+    assert kept.processes() == []
