@@ -36,7 +36,8 @@ RESERVED_NAMES = frozenset(
 )  # fmt: skip
 
 FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
-NAME_PART = re.compile(r"[a-z0-9_]+")
+# as admission takes it: admission.LONGEST_NAME_PART
+NAME_PART = re.compile(r"[a-z0-9_]{1,64}")
 COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 
 

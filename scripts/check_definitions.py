@@ -1,0 +1,180 @@
+"""`make check`: every contract, suite and rollup in include/ is one that the lake can obey, or is refused by name.
+
+    python scripts/check_definitions.py [FOLDER ...]
+
+All faults are shown, not only the first. What does not belong here: the rules themselves (eventlake.contract).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eventlake.contract import Contract, ContractIndex, parse_contract
+from eventlake.definitions import Suite, parse_rollup, parse_suite
+from eventlake.errors import LakeError
+from eventlake.row_rules import table_rules, unchecked_rules
+from eventlake.table_schema import table_columns
+
+INCLUDE = Path(__file__).resolve().parent.parent / "include"
+UNCONTRACTED_TABLE_NAME = "uncontracted"
+
+
+@dataclass
+class Findings:
+    """What a check found: faults refuse the definitions, notes only say what is worth knowing."""
+
+    faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def check_folder(folder: Path) -> Findings:
+    """Everything that is wrong in one folder of definitions."""
+    findings = Findings()
+    index = _check_contracts(folder, findings)
+    _check_tables(index, findings)
+    _check_suites(folder, index, findings)
+    _check_rollups(folder, index, findings)
+    _check_places(folder, findings)
+    return findings
+
+
+def _check_contracts(folder: Path, findings: Findings) -> ContractIndex:
+    contracts: list[Contract] = []
+    for path in sorted((folder / "contracts").glob("*/*.json")):
+        try:
+            contracts.append(parse_contract(f"{path.parent.name}/{path.name}", _read_json(path)))
+        except (LakeError, ValueError) as error:
+            findings.faults.append(_one_line(path, error))
+    findings.counts["contracts"] = len(contracts)
+    findings.counts["event names"] = sum(len(contract.event_names) for contract in contracts)
+    return ContractIndex(contracts)
+
+
+def _check_tables(index: ContractIndex, findings: Findings) -> None:
+    for event_type in index.event_types:
+        contracts = index.of_type(event_type)
+        try:
+            columns = table_columns(contracts)
+            rules = table_rules(contracts)
+        except LakeError as error:
+            findings.faults.append(str(error))
+            continue
+        findings.counts["columns"] = findings.counts.get("columns", 0) + len(columns)
+        findings.counts["row rules"] = findings.counts.get("row rules", 0) + len(rules)
+        text = [column.name for column in columns if column.is_json_text]
+        if text:
+            findings.notes.append(f"events.{event_type}_events keeps as JSON text: {', '.join(text)}")
+        unchecked = [rule.name for rule in unchecked_rules(contracts)]
+        if unchecked:
+            findings.notes.append(
+                f"events.{event_type}_events: JSON text is not looked into, so nobody checks {', '.join(unchecked)}"
+            )
+
+
+def _check_suites(folder: Path, index: ContractIndex, findings: Findings) -> None:
+    suites = 0
+    for path in sorted((folder / "expectations").glob("*.json")):
+        try:
+            suite = parse_suite(path.stem, _read_json(path))
+        except (LakeError, ValueError) as error:
+            findings.faults.append(_one_line(path, error))
+            continue
+        suites += 1
+        if index.of_type(suite.event_type):
+            findings.faults += _unknown_columns(path, suite, index)
+        elif suite.event_type != UNCONTRACTED_TABLE_NAME:
+            findings.faults.append(
+                f"checking {path}: received a suite for type {suite.event_type!r}; "
+                f"valid is a type with contracts: {', '.join(index.event_types) or 'none'}; rename or delete the suite"
+            )
+    findings.counts["suites"] = suites
+
+
+def _unknown_columns(path: Path, suite: Suite, index: ContractIndex) -> Iterator[str]:
+    names = {column.name for column in table_columns(index.of_type(suite.event_type))}
+    for expectation in suite.expectations:
+        for key, value in expectation.kwargs.items():
+            if not key.startswith("column"):
+                continue
+            for column in value if isinstance(value, list) else [value]:
+                if isinstance(column, str) and column not in names:
+                    yield (
+                        f"checking {path}: received column {column!r} in {expectation.type}; "
+                        f"valid is a column of events.{suite.event_type}_events; "
+                        "correct the name, or add the field to a contract"
+                    )
+
+
+def _check_rollups(folder: Path, index: ContractIndex, findings: Findings) -> None:
+    tables = {f"events.{event_type}_events" for event_type in index.event_types}
+    rollups = 0
+    for path in sorted((folder / "rollups").glob("*.sql")):
+        try:
+            rollup = parse_rollup(path.stem, path.read_text(encoding="utf-8"))
+        except (LakeError, ValueError) as error:
+            findings.faults.append(_one_line(path, error))
+            continue
+        rollups += 1
+        for source in rollup.sources:
+            if source not in tables:
+                findings.faults.append(
+                    f"checking {path}: received source {source}; valid is the table of a type with contracts; "
+                    "correct the name, or write the contract first"
+                )
+    findings.counts["rollups"] = rollups
+
+
+def _check_places(folder: Path, findings: Findings) -> None:
+    """A file in the wrong place would never be read, and nobody would notice."""
+    expected = {"contracts": ("*/*.json",), "expectations": ("*.json",), "rollups": ("*.sql",)}
+    for name, patterns in expected.items():
+        read = {path for pattern in patterns for path in (folder / name).glob(pattern)}
+        for path in sorted((folder / name).rglob("*")):
+            if path.is_file() and path not in read and not path.name.startswith(".") and path.suffix != ".md":
+                findings.faults.append(
+                    f"checking {folder / name}: received {path.relative_to(folder / name)}; "
+                    f"valid is {' or '.join(patterns)}; move the file, nobody reads it there"
+                )
+
+
+def _read_json(path: Path) -> Any:
+    """A JSON document in which no object repeats a name: the second one would silently win."""
+
+    def build(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        built = dict(pairs)
+        if len(built) < len(pairs):
+            names = [name for name, _ in pairs]
+            raise ValueError(f"the name {next(name for name in names if names.count(name) > 1)!r} twice in one object")
+        return built
+
+    return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=build)
+
+
+def _one_line(path: Path, error: Exception) -> str:
+    if isinstance(error, LakeError):
+        return str(error)
+    return f"reading {path}: received {error}; valid is UTF-8 and one well-formed document; correct the file"
+
+
+def main(arguments: list[str]) -> int:
+    faults = 0
+    for folder in [Path(each) for each in arguments] or [INCLUDE]:
+        findings = check_folder(folder)
+        for note in findings.notes:
+            print(f"note: {note}")
+        for fault in findings.faults:
+            print(f"fault: {fault}", file=sys.stderr)
+        counted = ", ".join(f"{count} {what}" for what, count in findings.counts.items())
+        print(f"{folder}: {counted}; {len(findings.faults)} faults")
+        faults += len(findings.faults)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
