@@ -146,10 +146,10 @@ def programs(home: Home, ports: Ports, settings: Settings, *, durable: bool, sch
                 name,
                 [str(ENVIRONMENTS / "workers" / "bin" / command[0]), *command[1:]],
                 airflow,
-                priority=30 + place,
+                priority=30,  # the same for all four: they are stopped side by side
                 autostart=False,  # they want their tables first
                 stop_seconds=20,
             )
-            for place, (name, command) in enumerate(AIRFLOW_PROCESSES.items())
+            for name, command in AIRFLOW_PROCESSES.items()
         ),
     ]
