@@ -70,7 +70,7 @@ def prepare_environment() -> None:
 
 
 def _own_temporary_folder() -> None:
-    """Code of functions and scripts of jobs are unpacked here; what a killed server left is cleared at the next start."""
+    """Functions' code and jobs' scripts are unpacked here; what a killed server left is cleared at the next start."""
     folder = Path(os.environ["STATE_DIR"]) / "tmp"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -133,12 +133,14 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
+    # it warns of signing keys, which nothing here uses
+    logging.getLogger("kms").setLevel(logging.ERROR)
     from emulator import patches
 
     try:
         patches.check()
         without = patches.install()
-    except patches.WrongMinistack as error:
+    except patches.WrongMinistackError as error:
         print(f"emulator: {error}", file=sys.stderr)
         return 2
     if without:

@@ -38,7 +38,7 @@ _put_counter = itertools.count(1)
 _jq_lock = threading.Lock()
 
 
-class _NotDelivered(Exception):
+class _NotDeliveredError(Exception):
     """A record that belongs under the error prefix."""
 
     def __init__(self, code: str, message: str, output_type: str = "processing-failed") -> None:
@@ -50,7 +50,10 @@ def install() -> None:
     handlers = dict(firehose._HANDLERS)
     handlers["PutRecord"] = _put_record
     handlers["PutRecordBatch"] = _put_record_batch
-    handlers["CreateDeliveryStream"] = _create_delivery_stream
+    create = patches.replace(FIX, "services.firehose:_create_delivery_stream", None)
+    # CloudFormation calls it by name, a request by the table
+    firehose._create_delivery_stream = lambda data: _create_delivery_stream(create, data)
+    handlers["CreateDeliveryStream"] = firehose._create_delivery_stream
     patches.replace(FIX, "services.firehose:_HANDLERS", handlers)
     convert = patches.replace(FIX, "services.firehose:_deliver_records_to_s3", None)
 
@@ -70,7 +73,7 @@ def install() -> None:
 # ---- requests
 
 
-def _create_delivery_stream(data: dict[str, Any]) -> Any:
+def _create_delivery_stream(create: Any, data: dict[str, Any]) -> Any:
     configuration = data.get("ExtendedS3DestinationConfiguration") or data.get("S3DestinationConfiguration") or {}
     compression = configuration.get("CompressionFormat", "UNCOMPRESSED")
     if compression not in buffers.COMPRESSIONS:
@@ -81,7 +84,10 @@ def _create_delivery_stream(data: dict[str, Any]) -> Any:
             _program(query)
         except ValueError as error:
             return firehose._invalid(f"MetadataExtractionQuery is not a jq expression: {error}")
-    return firehose._create_delivery_stream(data)
+    if hints := configuration.get("BufferingHints"):
+        # a template's parameters are text
+        configuration["BufferingHints"] = {name: int(value) for name, value in hints.items()}
+    return create(data)
 
 
 def _put_record(data: dict[str, Any]) -> Any:
@@ -170,7 +176,7 @@ def _deliver(stream: dict[str, Any], destination: dict[str, Any], records: list[
             if partitioned:
                 keys = _partition_keys(configuration, data, keys_of_function.get(record_id))
                 _check_open_partitions(stream, destination, keys)
-        except _NotDelivered as reason:
+        except _NotDeliveredError as reason:
             line = _error_record(data, reason, arrived_at)
             buffers.add(stream, destination, {}, line, arrived_at, error_type=reason.output_type)
         else:
@@ -180,7 +186,7 @@ def _deliver(stream: dict[str, Any], destination: dict[str, Any], records: list[
 def _check_open_partitions(stream: dict[str, Any], destination: dict[str, Any], keys: dict[str, str]) -> None:
     """https://docs.aws.amazon.com/firehose/latest/dev/limits.html: 500 active partitions a stream."""
     if buffers.would_open(stream, destination, keys) >= _OPEN_PARTITIONS_LIMIT:
-        raise _NotDelivered(
+        raise _NotDeliveredError(
             "DynamicPartitioning.ActivePartitionLimitExceeded",
             "The count of active partitions exceeded the active partition limit.",
         )
@@ -194,7 +200,7 @@ def _partition_keys(configuration: dict[str, Any], data: bytes, of_function: dic
         keys.update((f"partitionKeyFromQuery:{name}", value) for name, value in _extract(query, data).items())
     for namespace, name in _EXPRESSION.findall(configuration.get("Prefix") or ""):
         if not keys.get(f"{namespace}:{name}"):
-            raise _NotDelivered(
+            raise _NotDeliveredError(
                 "DynamicPartitioning.PartitionKeyMissing", f"The record gives no value for !{{{namespace}:{name}}}."
             )
     return keys
@@ -210,18 +216,18 @@ def _extract(query: str, data: bytes) -> dict[str, str]:
         with _jq_lock:
             found = _program(query).input_text(data.decode()).all()
     except (ValueError, UnicodeDecodeError) as error:
-        raise _NotDelivered(
+        raise _NotDeliveredError(
             "DynamicPartitioning.MetadataExtractionFailed", f"Metadata extraction failed: {error}"
         ) from None
     if len(found) != 1 or not isinstance(found[0], dict):
-        raise _NotDelivered(
+        raise _NotDeliveredError(
             "DynamicPartitioning.MetadataExtractionFailed",
             f"The query must give one object for a record, and it gave {len(found)} results.",
         )
     keys = {}
     for name, value in found[0].items():
         if value is None or value == "" or isinstance(value, (dict, list)):
-            raise _NotDelivered(
+            raise _NotDeliveredError(
                 "DynamicPartitioning.MetadataExtractionFailed", "partitionKeys values must not be null or empty"
             )
         keys[name] = value if isinstance(value, str) else json.dumps(value)
@@ -250,7 +256,7 @@ def _delimiter(configuration: dict[str, Any]) -> bytes:
     return written.replace("\\n", "\n").replace("\\t", "\t").encode()
 
 
-def _error_record(data: bytes, reason: _NotDelivered, arrived_at: float) -> bytes:
+def _error_record(data: bytes, reason: _NotDeliveredError, arrived_at: float) -> bytes:
     """https://docs.aws.amazon.com/firehose/latest/dev/retry.html"""
     document = {
         "attemptsMade": 1,

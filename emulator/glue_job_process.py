@@ -10,6 +10,7 @@ that EMULATOR_JOBS_PYTHON names has what jobs need.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -34,6 +35,22 @@ _CONSUMED_OPTIONS = frozenset(
         "--python-modules-installer-option",
         "--user-jars-first",
     }
+)
+_KEPT_VARIABLES = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "USER",
+    "SSL_CERT_FILE",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_EC2_METADATA_DISABLED",
+    "NO_PROXY",
+    "no_proxy",
 )
 _GLUE_CATALOG = re.compile(r"^spark\.sql\.catalog\.(\w+)\.catalog-impl=org\.apache\.iceberg\.aws\.glue\.GlueCatalog$")
 _SPARK_LOG_LINE = re.compile(r"^\d\d/\d\d/\d\d \d\d:\d\d:\d\d (TRACE|DEBUG|INFO|WARN|ERROR|FATAL) ")
@@ -94,10 +111,8 @@ class JobProcess:
     def end(self) -> None:
         """Ends the script and all that it started."""
         assert self._process.stdin is not None
-        try:
+        with contextlib.suppress(OSError):
             self._process.stdin.close()
-        except OSError:
-            pass
         if self.wait(_STOP_SECONDS) is None:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
@@ -125,9 +140,7 @@ def interpreter() -> str:
 
 def environment(arguments: dict[str, str], account: str, folder: Path, python_files: list[Path]) -> dict[str, str]:
     """The job's environment: nothing of the server's but what a process on this machine needs."""
-    kept = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER", "SSL_CERT_FILE", "AWS_REGION", "AWS_DEFAULT_REGION",
-            "AWS_ENDPOINT_URL", "AWS_SECRET_ACCESS_KEY", "AWS_EC2_METADATA_DISABLED", "NO_PROXY", "no_proxy")  # fmt: skip
-    found = {name: os.environ[name] for name in kept if name in os.environ}
+    found = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     found.update(
         {
             # a key of twelve digits names the account to ministack
@@ -167,10 +180,12 @@ def _spark_artifacts(python: str) -> frozenset[str]:
 
 
 def _artifact(jar_name: str) -> str:
-    """`com.amazonaws_aws-java-sdk-s3-1.12.262.jar` and `aws-java-sdk-s3-1.12.262.jar` are one library."""
-    return re.sub(
-        r"-\d[\w.]*(?:[-.]Final)?\.jar$", "", jar_name.rpartition("_")[2] if "_2.1" not in jar_name else jar_name
-    )
+    return re.sub(r"-\d[\w.]*(?:[-.]Final)?\.jar$", "", jar_name)
+
+
+def _without_group(jar_name: str) -> str:
+    """The resolver writes `<group>_<artifact>-<version>.jar`."""
+    return jar_name.partition("_")[2] or jar_name
 
 
 def jars() -> list[Path]:
@@ -179,7 +194,7 @@ def jars() -> list[Path]:
     if not folder or not Path(folder).is_dir():
         return []
     own = _spark_artifacts(interpreter())
-    return sorted(jar for jar in Path(folder).resolve().glob("*.jar") if _artifact(jar.name) not in own)
+    return sorted(jar for jar in Path(folder).resolve().glob("*.jar") if _artifact(_without_group(jar.name)) not in own)
 
 
 def spark_options(arguments: dict[str, str], folder: Path) -> str:

@@ -1,7 +1,8 @@
 """Glue jobs: runs that really run, with AWS's states, limits and logs.
 
 Belongs in here: the job and job run API of https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-jobs-runs.html.
-Does not belong here: the process itself (glue_job_process.py). ministack marks a Spark job SUCCEEDED without running it.
+Does not belong here: the process itself (glue_job_process.py).
+ministack marks a Spark job SUCCEEDED without running it.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from typing import Any
 from ministack.core import responses
 from ministack.services import cloudwatch_logs, glue, s3
 
-from emulator import patches
 from emulator import glue_job_process as processes
+from emulator import patches
 
 FIX = "glue_jobs"
 
@@ -78,9 +79,7 @@ def _start_job_run(data: dict[str, Any]) -> Any:
     name = data.get("JobName", "")
     job = glue._jobs.get(name)
     if job is None:
-        return _error(
-            "EntityNotFoundException", f"Failed to start job run due to missing metadata: job {name} not found"
-        )
+        return _error("EntityNotFoundException", f"Failed to start job run: job {name} not found")
     limit = int((job.get("ExecutionProperty") or {}).get("MaxConcurrentRuns") or 1)
     with _lock:
         runs = glue._job_runs.setdefault(name, [])
@@ -198,7 +197,7 @@ class _Run:
         folder = Path(tempfile.mkdtemp(prefix="glue-job-"))
         try:
             self._execute(folder)
-        except _CannotStart as error:
+        except _CannotStartError as error:
             _end(self.record, "FAILED", str(error))
         except Exception as error:
             logger.exception("job run %s could not be carried out", self.record["Id"])
@@ -266,17 +265,19 @@ class _Run:
         return reader
 
 
-class _CannotStart(Exception):
+class _CannotStartError(Exception):
     """A run whose script or library is not there."""
 
 
 def _download(place: str, folder: Path) -> Path:
     bucket, _, key = place.removeprefix("s3://").partition("/")
     if not place.startswith("s3://") or not key:
-        raise _CannotStart(f"InvalidInputException: {place or 'the script location'} is no s3:// address of an object")
+        raise _CannotStartError(
+            f"InvalidInputException: {place or 'the script location'} is no s3:// address of an object"
+        )
     body = s3._get_object_data(bucket, key)
     if body is None:
-        raise _CannotStart(f"LAUNCH ERROR | {place} could not be downloaded: The specified key does not exist.")
+        raise _CannotStartError(f"LAUNCH ERROR | {place} could not be downloaded: The specified key does not exist.")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / Path(key).name
     path.write_bytes(body)

@@ -39,7 +39,7 @@ def install() -> None:
     script = lambda_runtime._PYTHON_WORKER_SCRIPT
     for old, new in _SCRIPT_CHANGES:
         if script.count(old) != 1:
-            raise patches.WrongMinistack(
+            raise patches.WrongMinistackError(
                 f"ministack's Python worker script does not hold {old!r} once; reinstall {patches.PINNED_VERSION}"
             )
         script = script.replace(old, new)

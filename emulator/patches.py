@@ -18,7 +18,7 @@ PINNED_VERSION = "1.5.33"
 WITHOUT_VARIABLE = "EMULATOR_WITHOUT"
 
 
-class WrongMinistack(Exception):
+class WrongMinistackError(Exception):
     """The installed ministack is not the one that the fixes were written for."""
 
 
@@ -90,6 +90,7 @@ FIXES = (
         replaces=(
             "services.firehose:_HANDLERS",
             "services.firehose:_deliver_records_to_s3",
+            "services.firehose:_create_delivery_stream",
         ),
         calls=(
             "services.firehose:_streams",
@@ -126,6 +127,81 @@ FIXES = (
             *_RESPONSES,
         ),
     ),
+    Fix(
+        "glue_catalog",
+        replaces=(
+            "services.glue:_create_table",
+            "services.glue:_update_table",
+            "services.glue:_create_partition",
+            "services.glue:_batch_create_partition",
+            "services.glue:_get_partitions",
+            "services.glue:_handle_request_sync",
+        ),
+        calls=(
+            "services.glue:_tables",
+            "services.glue:_partitions",
+            "services.glue:_batch_update_partition",
+            "services.glue:_delete_partition",
+            *_RESPONSES,
+        ),
+    ),
+    Fix(
+        "glue_crawler",
+        replaces=(
+            "services.glue:_start_crawler",
+            "services.glue:_stop_crawler",
+            "services.glue:_get_crawler_metrics",
+        ),
+        calls=(
+            "services.glue:_crawlers",
+            "services.glue:_databases",
+            "services.glue:_tables",
+            "services.glue:_partitions",
+            "services.glue:_create_table",
+            "services.glue:_update_table",
+            "services.glue:_delete_table",
+            "services.glue:_batch_create_partition",
+            "services.glue:_batch_update_partition",
+            "services.s3:_ensure_bucket",
+            "services.s3:_get_object_data",
+            *_RESPONSES,
+        ),
+    ),
+    Fix(
+        "athena",
+        replaces=("services.athena:_table_relation",),
+        calls=(
+            "services.athena:_data_format",
+            "services.athena:_sql_list",
+            "services.athena:_hive_options",
+            "services.athena:_path_partition_keys",
+            "services.firehose:_hive_to_duckdb_type",
+        ),
+    ),
+    Fix(
+        "cloudformation",
+        replaces=(
+            "services.cloudformation.provisioners:_RESOURCE_HANDLERS",
+            "services.cloudformation.provisioners:_GLUE_JOB_DEFAULTS",
+        ),
+        calls=(
+            "services.s3:_put_bucket_lifecycle",
+            "services.s3:_delete_bucket_lifecycle",
+            "services.s3:_put_bucket_encryption",
+            "services.s3:_delete_bucket_encryption",
+            "services.s3:_put_bucket_tagging",
+            "services.s3:_delete_bucket_tagging",
+            "services.dynamodb:_tables",
+            "services.dynamodb:_update_ttl",
+            "services.dynamodb:_update_continuous_backups",
+            "services.dynamodb:_sse_description_from_spec",
+            "services.kinesis:_start_stream_encryption",
+            "services.kinesis:_stop_stream_encryption",
+            "services.lambda_svc:_functions",
+            "services.lambda_svc:_put_function_concurrency",
+            "services.lambda_svc:_delete_function_concurrency",
+        ),
+    ),
 )
 
 
@@ -135,7 +211,7 @@ def left_out() -> frozenset[str]:
     unknown = names - {fix.name for fix in FIXES}
     if unknown:
         known = ", ".join(fix.name for fix in FIXES)
-        raise WrongMinistack(f"{WITHOUT_VARIABLE} names {', '.join(sorted(unknown))}; the fixes are {known}")
+        raise WrongMinistackError(f"{WITHOUT_VARIABLE} names {', '.join(sorted(unknown))}; the fixes are {known}")
     return names
 
 
@@ -144,9 +220,9 @@ def check() -> None:
     try:
         installed = version("ministack")
     except PackageNotFoundError:
-        raise WrongMinistack(f"ministack is not installed here; install ministack=={PINNED_VERSION}") from None
+        raise WrongMinistackError(f"ministack is not installed here; install ministack=={PINNED_VERSION}") from None
     if installed != PINNED_VERSION:
-        raise WrongMinistack(
+        raise WrongMinistackError(
             f"ministack {installed} is installed, but the fixes were written for {PINNED_VERSION}; "
             f"install ministack=={PINNED_VERSION}, or read emulator/patches.py against the new source first"
         )
@@ -168,7 +244,7 @@ def replace(fix_name: str, place: str, new: Any) -> Any:
     """Puts `new` where `place` is and gives what was there; only what the fix has declared above."""
     fix = next(fix for fix in FIXES if fix.name == fix_name)
     if place not in fix.replaces:
-        raise WrongMinistack(f"the fix {fix_name} replaces {place} without naming it in emulator/patches.py")
+        raise WrongMinistackError(f"the fix {fix_name} replaces {place} without naming it in emulator/patches.py")
     owner, name = _owner(place, fix_name)
     old = getattr(owner, name)
     setattr(owner, name, new)
@@ -178,7 +254,7 @@ def replace(fix_name: str, place: str, new: Any) -> Any:
 def _find(place: str, fix_name: str) -> Any:
     owner, name = _owner(place, fix_name)
     if not hasattr(owner, name):
-        raise WrongMinistack(
+        raise WrongMinistackError(
             f"ministack {PINNED_VERSION} as installed has no {place}, which the fix {fix_name} needs; reinstall it"
         )
     return getattr(owner, name)
@@ -190,7 +266,7 @@ def _owner(place: str, fix_name: str) -> tuple[Any, str]:
     *parents, name = path.split(".")
     for parent in parents:
         if not hasattr(owner, parent):
-            raise WrongMinistack(f"ministack has no {place}, which the fix {fix_name} needs")
+            raise WrongMinistackError(f"ministack has no {place}, which the fix {fix_name} needs")
         owner = getattr(owner, parent)
     return owner, name
 
