@@ -113,10 +113,16 @@ def _envelope_rules() -> tuple[RowRule, ...]:
         ("_lake", "shard_id"): "string",
         ("_lake", "sequence_number"): "string",
     }
-    return tuple(
-        RowRule(f"envelope.{'.'.join(path)}.{keyword}", None, path, keyword, argument)
+    times = (("created_datetime",), ("_lake", "ingested_at"))
+    said = [
+        (path, keyword, argument)
         for path, kind in kinds.items()
         for keyword, argument in (("required", True), ("type", kind))
+    ]
+    said += [(path, "format", "date-time") for path in times]
+    return tuple(
+        RowRule(f"envelope.{'.'.join(path)}.{keyword}", None, path, keyword, argument)
+        for path, keyword, argument in said
     )
 
 
