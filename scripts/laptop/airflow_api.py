@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,8 @@ from eventlake.errors import TerminalError, TransientError
 REQUEST_TIMEOUT_SECONDS = 30
 POLL_EVERY_SECONDS = 0.5
 ENDED = ("success", "failed")
+AT_WORK = ("running", "deferred", "up_for_retry", "restarting")
+READ_ATTEMPTS = 4
 LOG_LINES = 25
 
 
@@ -49,19 +51,24 @@ class AirflowApi:
         return all((health.get(part) or {}).get("status") == "healthy" for part in parts)
 
     def request(self, method: str, path: str, body: Any = None) -> Any:
-        """One call; a token is fetched when there is none or it ran out."""
-        for attempt in (1, 2):
+        """One call. A reading one is tried again when a busy API does not answer; a token is fetched when needed."""
+        doing = f"asking Airflow {method} {path}"
+        refused = unanswered = 0
+        while True:
             try:
                 return self._send(method, path, body, self._token or self._login())
             except urllib.error.HTTPError as error:
-                if error.code == 401 and attempt == 1:
+                refused += 1
+                if error.code == 401 and refused == 1:
                     self._token = None
                     continue
                 detail = error.read(2000).decode(errors="replace")
-                raise TerminalError(f"asking Airflow {method} {path}: {error.code} {detail}") from error
-            except (urllib.error.URLError, OSError) as error:
-                raise TransientError(f"asking Airflow {method} {path}: {error}") from error
-        raise TerminalError(f"asking Airflow {method} {path}: the admin password is refused")
+                raise TerminalError(f"{doing}: {error.code} {detail}") from error
+            except OSError as error:
+                unanswered += 1
+                if method != "GET" or unanswered == READ_ATTEMPTS:
+                    raise TransientError(f"{doing}: {error}") from error
+                time.sleep(POLL_EVERY_SECONDS)
 
     def _login(self) -> str:
         answer = self._send("POST", "/auth/token", {"username": self.user, "password": self.password}, None)
@@ -92,21 +99,39 @@ class AirflowApi:
         body = {"logical_date": None, "conf": configuration or {}}
         return str(self.request("POST", f"/api/v2/dags/{dag_id}/dagRuns", body)["dag_run_id"])
 
+    def end_of(self, dag_id: str, run_id: str, started: float) -> RunEnd | None:
+        """None while it goes on. `started`: on the monotonic clock."""
+        run = self.request("GET", f"/api/v2/dags/{dag_id}/dagRuns/{urllib.parse.quote(run_id)}")
+        if run["state"] not in ENDED:
+            return None
+        return RunEnd(dag_id, run_id, run["state"], time.monotonic() - started, run.get("note"))
+
     def wait(self, dag_id: str, run_id: str, timeout_seconds: float, on_look: Callable[[str], None]) -> RunEnd:
         """The end of a run. `on_look` gets what is going on at each look."""
+        looks = {dag_id: on_look}
+        return self.wait_for_all({dag_id: run_id}, timeout_seconds, lambda name, told: looks[name](told))[dag_id]
+
+    def wait_for_all(
+        self, runs: Mapping[str, str], timeout_seconds: float, on_look: Callable[[str, str], None]
+    ) -> dict[str, RunEnd]:
+        """The ends of runs that go on side by side, dag_id -> run."""
         started = time.monotonic()
-        path = f"/api/v2/dags/{dag_id}/dagRuns/{urllib.parse.quote(run_id)}"
-        while True:
-            run = self.request("GET", path)
-            seconds = time.monotonic() - started
-            if run["state"] in ENDED:
-                return RunEnd(dag_id, run_id, run["state"], seconds, run.get("note"))
-            if seconds > timeout_seconds:
-                return RunEnd(dag_id, run_id, f"no end after {timeout_seconds:.0f} s", seconds, None)
-            on_look(
-                ", ".join(f"{one['task_id']} {one['state']}" for one in self.tasks(dag_id, run_id) if _is_at_work(one))
-            )
+        ended: dict[str, RunEnd] = {}
+        while pending := {dag_id: run_id for dag_id, run_id in runs.items() if dag_id not in ended}:
+            for dag_id, run_id in pending.items():
+                end = self.end_of(dag_id, run_id, started)
+                if end is None and time.monotonic() - started > timeout_seconds:
+                    end = RunEnd(dag_id, run_id, f"no end after {timeout_seconds:.0f} s", timeout_seconds, None)
+                if end is None:
+                    on_look(dag_id, self.at_work(dag_id, run_id))
+                else:
+                    ended[dag_id] = end
             time.sleep(POLL_EVERY_SECONDS)
+        return {dag_id: ended[dag_id] for dag_id in runs}
+
+    def at_work(self, dag_id: str, run_id: str) -> str:
+        tasks = (task for task in self.tasks(dag_id, run_id) if task["state"] in AT_WORK)
+        return ", ".join(f"{task['task_id']} {task['state']}" for task in tasks)
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         path = f"/api/v2/dags/{dag_id}/dagRuns/{urllib.parse.quote(run_id)}/taskInstances?limit=100"
@@ -146,7 +171,3 @@ def _lines_of(entry: dict[str, Any]) -> list[str]:
             f"  {frame['filename']}:{frame['lineno']} {frame['name']}" for frame in (error.get("frames") or [])[-4:]
         ]
     return lines
-
-
-def _is_at_work(task: dict[str, Any]) -> bool:
-    return task["state"] in ("running", "deferred", "queued", "up_for_retry", "restarting", "scheduled")

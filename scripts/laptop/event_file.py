@@ -6,8 +6,9 @@ What does not belong here: judging events. A line that is no event is sent all t
 from __future__ import annotations
 
 import gzip
+import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -54,6 +55,19 @@ def lines_of(path: Path) -> Iterator[bytes]:
         ) from error
     except PermissionError as error:
         raise TerminalError(f"reading INPUT={path}: {error.strerror}; {VALID}; make it readable") from error
+
+
+def distinct_events(lines: Iterable[bytes]) -> int:
+    """Different events among the lines: by uuid, however it is written, and by their bytes where there is none."""
+    seen: set[object] = set()
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except (ValueError, RecursionError):
+            event = None
+        uuid = event.get("event_uuid") if isinstance(event, dict) else None
+        seen.add(uuid.lower() if isinstance(uuid, str) else line)
+    return len(seen)
 
 
 def _opened(path: Path) -> BinaryIO:

@@ -28,7 +28,10 @@ DEFAULT_UI_PORT = 8080
 # a unix socket's whole path has 107 bytes on Linux; the longest name under it is .s.PGSQL.5432
 LONGEST_SOCKET_FOLDER = 80
 # what a lake consists of; the rest of the folder (bootstrap's stamps, older lakes set aside) outlives it
-LAKE_PARTS = ("state", "logs", "contracts", "expectations", "secrets.json", "ports.json", "env", "demo.json", "kept")
+LAKE_PARTS = (
+    *("state", "logs", "contracts", "expectations", "simulated"),
+    *("secrets.json", "ports.json", "env", "demo.json", "kept"),
+)
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,11 @@ class Home:
     @property
     def expectations(self) -> Path:
         return self.folder / "expectations"
+
+    @property
+    def simulated(self) -> Path:
+        """The demo's own events, and the oracle that says what must become of them."""
+        return self.folder / "simulated"
 
     @property
     def kept_mark(self) -> Path:
@@ -178,8 +186,10 @@ def wanted_port(name: str, environment: Mapping[str, str]) -> int | None:
     text = environment.get(name)
     if not text:
         return None
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 65535):
-        raise TerminalError(f"reading {name}: received {text!r}; valid is a port from 1 to 65535")
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise TerminalError(f"reading {name}: received {text!r}; valid is a port from 1 to 65535, or 0 for a free one")
+    if int(text) == 0:
+        return free_port()
     if not port_is_free(int(text)):
         raise TerminalError(f"port {text} of 127.0.0.1 is taken; choose another one with {name}=<port>")
     return int(text)

@@ -24,7 +24,7 @@ from eventlake.errors import LakeError, TerminalError, TransientError
 from eventlake.settings import Settings
 from laptop import database, programs
 from laptop.airflow_api import AirflowApi
-from laptop.entry import say
+from laptop.entry import ignore_interrupts, say
 from laptop.home import Home, Ports, write_private
 from laptop.supervision import Supervisor, is_alive, left_behind
 
@@ -79,6 +79,7 @@ def bring_up(
     home.remember_ports(ports)
     listed = programs.programs(home, ports, settings, durable=durable, scheduled=scheduled)
     supervisor = Supervisor.start(home, listed, environment)
+    strands = ThreadPoolExecutor(max_workers=2)
     try:
         variables = programs.person_environment(home, ports, settings)
         home.write_env(variables)
@@ -86,17 +87,17 @@ def bring_up(
         airflow = AirflowApi(
             variables["LAKE_AIRFLOW_URL"], variables["LAKE_AIRFLOW_USER"], variables["LAKE_AIRFLOW_PASSWORD"]
         )
-        process_environment = environment | programs.airflow_process_environment(
-            home, ports, settings, scheduled=scheduled
-        )
-        with ThreadPoolExecutor(max_workers=2) as pool:
-            strands = [
-                pool.submit(_start_aws, supervisor, home, settings, variables, aws_ready),
-                pool.submit(_start_airflow, supervisor, home, process_environment, airflow),
-            ]
-            _require_both(strands, supervisor)
+        for_airflow = environment | programs.airflow_process_environment(home, ports, settings, scheduled=scheduled)
+        started = [
+            strands.submit(_start_aws, supervisor, home, settings, variables, aws_ready),
+            strands.submit(_start_airflow, supervisor, home, for_airflow, airflow),
+        ]
+        _require_both(started, supervisor)
     except BaseException:
+        # the strands end by themselves once there is nothing left to wait for
+        ignore_interrupts()
         supervisor.stop()
+        strands.shutdown(wait=False, cancel_futures=True)
         raise
     return Lake(home, ports, settings, supervisor, airflow, environment | variables)
 

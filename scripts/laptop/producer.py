@@ -36,6 +36,8 @@ class SendReport:
     sent_again: int
     too_large_lines: tuple[int, ...]
     seconds: float
+    # the furthest sequence number given to this producer, by shard
+    last_sent: dict[str, str]
 
     @property
     def rate(self) -> float:
@@ -65,6 +67,7 @@ def send(kinesis: Any, stream: str, lines: Iterable[bytes], on_progress: Callabl
     """All lines, in order: a batch is whole on the stream before the next one begins."""
     started = time.monotonic()
     too_large: list[int] = []
+    last_sent: dict[str, str] = {}
     sent = sent_again = 0
 
     def entries() -> Iterator[Entry]:
@@ -76,18 +79,22 @@ def send(kinesis: Any, stream: str, lines: Iterable[bytes], on_progress: Callabl
                 yield entry
 
     for batch in batches(entries()):
-        sent_again += _put(kinesis, stream, batch)
+        sent_again += _put(kinesis, stream, batch, last_sent)
         sent += len(batch)
         on_progress(sent)
-    return SendReport(sent, sent_again, tuple(too_large), time.monotonic() - started)
+    return SendReport(sent, sent_again, tuple(too_large), time.monotonic() - started, last_sent)
 
 
-def _put(kinesis: Any, stream: str, batch: list[Entry]) -> int:
+def _put(kinesis: Any, stream: str, batch: list[Entry], last_sent: dict[str, str]) -> int:
     """How many entries had to be sent again. Raises TransientError when the stream goes on refusing."""
     again = 0
     left = batch
     for attempt in range(1, ATTEMPTS + 1):
         answer = kinesis.put_records(StreamName=stream, Records=left)
+        for result in answer["Records"]:
+            if "SequenceNumber" in result:
+                shard, number = result["ShardId"], result["SequenceNumber"]
+                last_sent[shard] = max(last_sent.get(shard, "0"), number, key=int)
         if not answer["FailedRecordCount"]:
             return again
         refusals = [

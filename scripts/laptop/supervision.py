@@ -149,6 +149,10 @@ class Supervisor:
             (self.home.run / name).unlink(missing_ok=True)
         return forced
 
+    def pids(self) -> list[int]:
+        """Of everything that runs in this lake now."""
+        return [one.pid for one in self._processes()]
+
     def _processes(self) -> Iterator[psutil.Process]:
         """What descends from this supervisor: by token, by session, or by family."""
         family: set[int] = set()
