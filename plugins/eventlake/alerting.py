@@ -19,12 +19,23 @@ MOST_SAMPLES = 10
 # an incident that lasts is told again after this long, with what was folded meanwhile
 REMIND_AFTER = timedelta(hours=24)
 
+LOAD_HELD = "load held by the quality gate"
+MEDIUM_FAILED = "published with failed medium expectations"
+# what a good load of the same table clears
+LOAD_TROUBLES = (LOAD_HELD, MEDIUM_FAILED)
+
 
 class Severity(StrEnum):
     CRITICAL = "critical"
     HIGH = "high"
     MEDIUM = "medium"
     LOW = "low"
+
+
+def incident_key(what: str, where: str, dataset: str) -> str:
+    """The same kind of trouble at the same place is the same incident, however often it is seen."""
+    digest = hashlib.sha256("\n".join((what, where, dataset)).encode()).hexdigest()[:12]
+    return f"{dataset}/{digest}"
 
 
 @dataclass(frozen=True)
@@ -51,13 +62,13 @@ class Alert:
 
     @property
     def incident(self) -> str:
-        digest = hashlib.sha256("\n".join((self.what, self.where, self.dataset)).encode()).hexdigest()[:12]
-        return f"{self.dataset}/{digest}"
+        return incident_key(self.what, self.where, self.dataset)
 
     def to_json(self) -> str:
         return json.dumps(
             {
                 "incident": self.incident,
+                "state": "open",
                 "severity": self.severity.value,
                 "what": self.what,
                 "where": self.where,
@@ -92,6 +103,29 @@ class OpenIncident:
     opened_at: datetime
     told_at: datetime
     folded: int
+    what: str
+    owner: str
+    dataset: str
+
+    def closing_json(self, now: datetime) -> str:
+        """The message that ends an incident, so that nobody goes on looking."""
+        return json.dumps(
+            {
+                "incident": self.incident,
+                "state": "closed",
+                "severity": self.severity.value,
+                "what": self.what,
+                "since": self.opened_at.isoformat(),
+                "closed_at": now.isoformat(),
+                "folded": self.folded,
+                "owner": self.owner,
+                "dataset": self.dataset,
+            }
+        )
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        return {"severity": self.severity.value, "owner": self.owner, "dataset": self.dataset}
 
 
 def must_tell(known: OpenIncident | None, alert: Alert, now: datetime) -> bool:
@@ -108,7 +142,7 @@ def alerts_of_outcome(
     """What a load's outcome has to tell: held tables, and published ones with a medium failure."""
     alerts = [
         Alert(
-            what="load held by the quality gate",
+            what=LOAD_HELD,
             severity=Severity.HIGH,
             where=table,
             since=since,
@@ -124,7 +158,7 @@ def alerts_of_outcome(
     ]
     alerts += [
         Alert(
-            what="published with failed medium expectations",
+            what=MEDIUM_FAILED,
             severity=Severity.MEDIUM,
             where=table,
             since=since,

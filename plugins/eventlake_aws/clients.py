@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import boto3
@@ -15,10 +16,12 @@ _CONNECTIONS = 32
 
 
 class Clients:
-    """Lazy, so that a task which only reads a plan opens one connection. Share one among threads after first use."""
+    """Lazy, so that a task which only reads a plan opens one connection. Threads may share one."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._session = boto3.session.Session()
+        self._making = Lock()
         self._config = Config(
             region_name=settings.region,
             max_pool_connections=_CONNECTIONS,
@@ -56,4 +59,6 @@ class Clients:
         return self._client("cloudwatch")
 
     def _client(self, service: str) -> Any:
-        return boto3.client(service, config=self._config)
+        # boto3: clients may be shared by threads, sessions may not
+        with self._making:
+            return self._session.client(service, config=self._config)

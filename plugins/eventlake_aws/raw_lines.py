@@ -46,8 +46,8 @@ def unpacked(body: bytes) -> bytes:
 
 
 def lines_of_object(key: str, body: bytes) -> Iterator[bytes]:
-    """The admitted events of a landing: its lines, or what Firehose wrapped in the error prefix."""
-    is_error_object = key.startswith("errors/")
+    """The lines that were delivered, taken out of what Firehose wraps them in under an error prefix."""
+    is_error_object = key.startswith(("errors/", "decisions-errors/"))
     for line in unpacked(body).split(b"\n"):
         if not line.strip():
             continue

@@ -1,0 +1,143 @@
+"""Every record that the stream still keeps, read from the stream itself: the side of the books that nobody can gloss.
+
+Shares no code with the admission of events, on purpose: if both read the type wrong in one way, no book would show it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from threading import Lock
+from typing import Any, NamedTuple
+
+from eventlake.identity import RecordIdentity
+from eventlake.settings import Settings
+from eventlake_aws.clients import Clients
+
+_THREADS = 8
+_RECORDS_A_CALL = 10_000
+_UNKNOWN_TYPE = "unknown"
+
+
+class StreamRecord(NamedTuple):
+    """One record, without its content."""
+
+    shard_id: str
+    sequence_number: int
+    arrived_at: datetime
+    event_type: str
+
+    @property
+    def arrival_day(self) -> str:
+        return self.arrived_at.strftime("%Y-%m-%d")
+
+
+def read_stream(
+    clients: Clients,
+    settings: Settings,
+    since: datetime,
+    until: datetime,
+    take: Callable[[Sequence[StreamRecord]], None],
+) -> int:
+    """Hands every record that arrived in the time to `take`, a batch at once. Says how many were seen to come after."""
+    return _read_shards(clients, settings, since, until, _facts, take)
+
+
+def uuids_of(
+    clients: Clients, settings: Settings, since: datetime, until: datetime, wanted: Collection[RecordIdentity]
+) -> dict[RecordIdentity, str]:
+    """The uuids of a few records, by a second reading: keeping a million uuids for a few would be dear."""
+    found: dict[RecordIdentity, str] = {}
+
+    def keep(records: Sequence[tuple[RecordIdentity, str | None]]) -> None:
+        found.update((identity, uuid) for identity, uuid in records if uuid is not None and identity in wanted)
+
+    _read_shards(clients, settings, since, until, _identity_and_uuid, keep)
+    return found
+
+
+def _read_shards(
+    clients: Clients,
+    settings: Settings,
+    since: datetime,
+    until: datetime,
+    of_record: Callable[[str, dict[str, Any]], Any],
+    take: Callable[[Any], None],
+) -> int:
+    client = clients.kinesis
+    pages = client.get_paginator("list_shards").paginate(StreamName=settings.stream)
+    shards = [shard["ShardId"] for page in pages for shard in page["Shards"]]
+    lock = Lock()
+
+    def read(shard_id: str) -> int:
+        return _read_shard(client, settings.stream, shard_id, since, until, of_record, take, lock)
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return sum(pool.map(read, shards))
+
+
+def _read_shard(
+    client: Any,
+    stream: str,
+    shard_id: str,
+    since: datetime,
+    until: datetime,
+    of_record: Callable[[str, dict[str, Any]], Any],
+    take: Callable[[Any], None],
+    lock: Lock,
+) -> int:
+    iterator = client.get_shard_iterator(
+        StreamName=stream, ShardId=shard_id, ShardIteratorType="AT_TIMESTAMP", Timestamp=since
+    )["ShardIterator"]
+    came_after = 0
+    while iterator:
+        answer = client.get_records(ShardIterator=iterator, Limit=_RECORDS_A_CALL)
+        records = answer["Records"]
+        within = [record for record in records if _is_within(record, since, until)]
+        came_after += sum(record["ApproximateArrivalTimestamp"] > until for record in records)
+        if within:
+            batch = [of_record(shard_id, record) for record in within]
+            with lock:
+                take(batch)
+        # an empty answer is no end: only the tip is, or a closed shard's last record
+        if not records and int(answer.get("MillisBehindLatest", 0)) == 0:
+            break
+        iterator = answer.get("NextShardIterator")
+    return came_after
+
+
+def _is_within(record: dict[str, Any], since: datetime, until: datetime) -> bool:
+    arrived_at: datetime = record["ApproximateArrivalTimestamp"]
+    return since <= arrived_at <= until
+
+
+def _facts(shard_id: str, record: dict[str, Any]) -> StreamRecord:
+    return StreamRecord(
+        shard_id,
+        int(record["SequenceNumber"]),
+        record["ApproximateArrivalTimestamp"].astimezone(UTC),
+        _type_of(record["Data"]),
+    )
+
+
+def _type_of(data: bytes) -> str:
+    name = _field(data, "event_name")
+    event_type = name.split(":", 1)[0] if name is not None else ""
+    is_plain = event_type.isascii() and event_type.replace("_", "a").isalnum() and event_type == event_type.lower()
+    return event_type if is_plain else _UNKNOWN_TYPE
+
+
+def _identity_and_uuid(shard_id: str, record: dict[str, Any]) -> tuple[RecordIdentity, str | None]:
+    uuid = _field(record["Data"], "event_uuid")
+    return RecordIdentity(shard_id, int(record["SequenceNumber"])), None if uuid is None else uuid.lower()
+
+
+def _field(data: bytes, name: str) -> str | None:
+    try:
+        event = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    value = event.get(name) if isinstance(event, dict) else None
+    return value if isinstance(value, str) else None
