@@ -15,6 +15,7 @@ from airflow.sdk import BaseOperator, Context
 from botocore.exceptions import ClientError
 
 from eventlake.errors import TerminalError, TransientError
+from eventlake_airflow.schedules import SCHEDULES
 from eventlake_airflow.states import CRAWL, JOB_RUN, Outlook
 from eventlake_airflow.triggers import StatesTrigger
 from eventlake_airflow.waiting import AWS_CONNECTION, read_states
@@ -22,14 +23,25 @@ from eventlake_airflow.watches import Watched, job_run
 
 # Glue answers newest first; a run that is still active lies within the newest few
 NEWEST_RUNS = 50
+# Glue's own timeout of the jobs is two hours
+JOB_PATIENCE = timedelta(hours=2, minutes=10)
+# the trigger ends by itself; beyond this it hangs in a call
+DEFERRAL_MARGIN = timedelta(minutes=5)
 
 
 class _WaitForGlue(BaseOperator):
     """What the operators here share: the client, and how they defer."""
 
     def __init__(
-        self, *, delay_seconds: float, patience_seconds: float, aws_conn_id: str | None = AWS_CONNECTION, **kwargs: Any
+        self,
+        *,
+        delay_seconds: float = SCHEDULES.waiter_delay_seconds,
+        patience_seconds: float = JOB_PATIENCE.total_seconds(),
+        aws_conn_id: str | None = AWS_CONNECTION,
+        **kwargs: Any,
     ) -> None:
+        # a deferral ends by its own patience; this bounds the short stays on a worker and what a deferral may add up to
+        kwargs.setdefault("execution_timeout", timedelta(seconds=patience_seconds) + DEFERRAL_MARGIN)
         super().__init__(**kwargs)
         self.delay_seconds = delay_seconds
         self.patience_seconds = patience_seconds
@@ -49,7 +61,7 @@ class _WaitForGlue(BaseOperator):
             ),
             method_name="execute_complete",
             kwargs=dict(resume_with),
-            timeout=timedelta(seconds=self.patience_seconds + 300),
+            timeout=timedelta(seconds=self.patience_seconds) + DEFERRAL_MARGIN,
         )
 
 

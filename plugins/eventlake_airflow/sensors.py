@@ -7,14 +7,20 @@ resume in `execute_complete`, never in `poke`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import BaseSensorOperator, Context
 
-from eventlake_airflow.triggers import StatesTrigger
+from eventlake.errors import TerminalError, TransientError
+from eventlake_airflow.schedules import SCHEDULES
+from eventlake_airflow.states import WATERMARK, Outlook
+from eventlake_airflow.triggers import StatesTrigger, WatermarkTrigger
 from eventlake_airflow.waiting import AWS_CONNECTION, read_states, require_good
 from eventlake_airflow.watches import Watched
+
+# a healthy thing answers at once; what takes longer than this is worth a retry and then an alert
+PATIENCE_SECONDS = 180
 
 
 class StatesSensor(BaseSensorOperator):
@@ -29,8 +35,8 @@ class StatesSensor(BaseSensorOperator):
         self,
         *,
         watched: Sequence[Watched],
-        delay_seconds: float,
-        patience_seconds: float,
+        delay_seconds: float = SCHEDULES.waiter_delay_seconds,
+        patience_seconds: float = PATIENCE_SECONDS,
         aws_conn_id: str | None = AWS_CONNECTION,
         **kwargs: Any,
     ) -> None:
@@ -57,3 +63,58 @@ class StatesSensor(BaseSensorOperator):
         states = read_states(event, self.watched)
         require_good(states, self.patience_seconds)
         return {str(thing): state for thing, state in states.items()}
+
+
+class WatermarkSensor(BaseSensorOperator):
+    """Wait until everything received before a time lies in raw; gives back the watermark, the time that holds.
+
+    :param until: the time, ISO with zone (templated); or else
+    :param most_lag: how far the watermark may be behind the clock when the task starts
+    """
+
+    template_fields: Sequence[str] = ("until",)
+
+    def __init__(
+        self,
+        *,
+        until: Any = None,
+        most_lag: timedelta | None = None,
+        delay_seconds: float = SCHEDULES.waiter_delay_seconds,
+        patience_seconds: float = PATIENCE_SECONDS,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if (until is None) == (most_lag is None):
+            raise TerminalError(
+                f"building the sensor {self.task_id}: received until={until!r} and most_lag={most_lag!r}; "
+                "valid is exactly one of them; correct the DAG"
+            )
+        self.until = until
+        self.most_lag = most_lag
+        self.delay_seconds = delay_seconds
+        self.patience_seconds = patience_seconds
+
+    def execute(self, context: Context) -> None:
+        until = self.until if self.most_lag is None else (datetime.now(UTC) - self.most_lag).isoformat()
+        self.defer(
+            trigger=WatermarkTrigger(
+                until=until,
+                delay_seconds=self.delay_seconds,
+                attempts=max(1, round(self.patience_seconds / self.delay_seconds)),
+            ),
+            method_name="execute_complete",
+            kwargs={"until": until},
+            timeout=timedelta(seconds=self.patience_seconds + 300),
+        )
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None, until: str = "") -> str:
+        if not event or not {"watermark", "state"} <= set(event):
+            raise TerminalError(
+                f"resuming from a deferral: received {event!r}; valid is a watermark and its state; clear the task"
+            )
+        if WATERMARK.outlook(event["state"]) is Outlook.GOOD:
+            return str(event["watermark"])
+        raise TransientError(
+            f"awaiting the watermark: received {event['watermark']} after {self.patience_seconds:.0f} s; "
+            f"valid is {until} or later; it is retried; see docs/runbooks/stream-lag.md"
+        )

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from eventlake.errors import TerminalError
+from eventlake_airflow.schedules import SETTINGS
 from eventlake_airflow.states import Outlook
 from eventlake_airflow.watches import Watched, parse_watched, watch_kind
 
@@ -74,3 +76,45 @@ def _is_decided(states: dict[Watched, str]) -> bool:
     except TerminalError:
         return True  # execute_complete raises it, where a task's log shows it
     return Outlook.BAD in outlooks or Outlook.WAIT not in outlooks
+
+
+class WatermarkTrigger(BaseTrigger):
+    """Waits until all that was received before `until` lies in raw. Event: `{"watermark": time or None, "state"}`."""
+
+    def __init__(self, until: str, delay_seconds: float, attempts: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # Airflow leaves it untyped
+        self.until = until
+        self.delay_seconds = delay_seconds
+        self.attempts = attempts
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {"until": self.until, "delay_seconds": self.delay_seconds, "attempts": self.attempts},
+        )
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        watermark = await asyncio.to_thread(read_watermark)
+        for _ in range(self.attempts - 1):
+            if watermark_state(watermark, self.until) == "fresh":
+                break
+            await asyncio.sleep(self.delay_seconds)
+            watermark = await asyncio.to_thread(read_watermark)
+        yield TriggerEvent({"watermark": watermark, "state": watermark_state(watermark, self.until)})
+
+
+def watermark_state(watermark: str | None, until: str) -> str:
+    """A state of the WATERMARK table. No watermark means that the stream has no shard to speak of."""
+    if watermark is None:
+        return "lagging"
+    return "fresh" if datetime.fromisoformat(watermark) >= datetime.fromisoformat(until) else "lagging"
+
+
+def read_watermark() -> str | None:
+    """Asks boto3, which blocks: call it in a thread."""
+    from eventlake_aws.clients import Clients
+    from eventlake_aws.watermark_census import watermark_now
+
+    answer = watermark_now(Clients.from_settings(SETTINGS), SETTINGS, now=datetime.now(UTC))
+    watermark: str | None = answer["watermark"]
+    return watermark

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 from botocore.exceptions import ClientError
+
 from eventlake.errors import TerminalError, TransientError
 from eventlake_airflow.operators import Crawl, StageJob
 from eventlake_airflow.states import CRAWL, JOB_RUN, Outlook

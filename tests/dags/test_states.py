@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import botocore.session
 import pytest
+
 from eventlake.errors import TerminalError
 from eventlake_airflow.states import (
     ALL_TABLES,

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
+
 from eventlake.errors import TerminalError, TransientError
 from eventlake_airflow import watches
 from eventlake_airflow.sensors import StatesSensor
 from eventlake_airflow.states import Outlook
 from eventlake_airflow.triggers import StatesTrigger
-from eventlake_airflow.watches import WATCH_KINDS, WatchKind, Watched
+from eventlake_airflow.watches import WATCH_KINDS, Watched, WatchKind
 
 EVERY_STATE = [
     (kind, state, outlook) for kind in WATCH_KINDS for state, outlook in WATCH_KINDS[kind].table.outlooks.items()

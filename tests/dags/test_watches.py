@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+
 from eventlake.errors import TerminalError
 from eventlake_airflow.watches import WATCH_KINDS, Watched, job_run, parse_watched
 

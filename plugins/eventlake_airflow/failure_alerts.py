@@ -1,0 +1,61 @@
+"""The alert that leaves when a task has failed for good, and the word that it is over when the DAG works again.
+
+What belongs in here: turning Airflow's context into an Alert. What does not: folding and sending (eventlake_aws).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+from airflow.sdk import Context, conf
+
+from eventlake.alerting import Alert, Severity, incident_key
+from eventlake_airflow.schedules import SETTINGS
+
+TASK_FAILED = "task failed"
+RUNBOOK = "docs/runbooks/dag-failed.md"
+DETAIL_LENGTH = 1000
+
+
+def alert_of_failure(context: Context) -> None:
+    """`on_failure_callback` of every task: all failures of a DAG are one incident until a run of it is green."""
+    from eventlake_aws.alerts import raise_alert
+    from eventlake_aws.clients import Clients
+
+    raise_alert(Clients.from_settings(SETTINGS), SETTINGS, failure_alert(context), now=datetime.now(UTC))
+
+
+def clear_failure(context: Context) -> None:
+    """`on_success_callback` of the last task of a DAG: whatever of it failed before is over."""
+    from eventlake_aws.alerts import clear_alert
+    from eventlake_aws.clients import Clients
+
+    dag_id = context["ti"].dag_id
+    incident = incident_key(TASK_FAILED, dag_id, dag_id)
+    clear_alert(Clients.from_settings(SETTINGS), SETTINGS, incident=incident, now=datetime.now(UTC))
+
+
+def run_url(dag_id: str, run_id: str) -> str:
+    """Where the UI shows the run."""
+    base = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
+    return f"{base}/dags/{dag_id}/runs/{quote(run_id, safe='')}"
+
+
+def failure_alert(context: Context) -> Alert:
+    """What a failed task has to tell. Severity follows the tier of its DAG."""
+    instance = context["ti"]
+    is_first_tier = "tier:1" in context["dag"].tags
+    return Alert(
+        what=TASK_FAILED,
+        severity=Severity.HIGH if is_first_tier else Severity.MEDIUM,
+        where=instance.dag_id,
+        since=getattr(instance, "start_date", None) or datetime.now(UTC),
+        count=1,
+        samples=(),
+        runbook=RUNBOOK,
+        run_url=run_url(instance.dag_id, instance.run_id),
+        owner=str(context["task"].owner),
+        dataset=instance.dag_id,
+        detail=f"{instance.task_id}: {context.get('exception') or 'its process ended without a word'}"[:DETAIL_LENGTH],
+    )

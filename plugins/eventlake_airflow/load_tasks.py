@@ -1,0 +1,126 @@
+"""The tasks of a load, as DAGs string them together: plan, stage, publish, roll up, and the gate that ends a run.
+
+What belongs in here: handing Airflow's facts (run, clock, XCom) to eventlake_aws, and a note about its answer; no rule.
+eventlake_aws is imported inside the tasks: it brings PyIceberg, which no parse of a DAG should pay for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import TriggerRule, get_current_context, task
+
+from eventlake.errors import TerminalError
+from eventlake_airflow.failure_alerts import clear_failure, run_url
+from eventlake_airflow.notes import note
+from eventlake_airflow.operators import StageJob
+from eventlake_airflow.published_assets import PUBLISHED_TABLES, announce_published
+from eventlake_airflow.schedules import SETTINGS
+
+if TYPE_CHECKING:
+    from eventlake_aws.clients import Clients
+
+FAILED_STATES = ("failed", "upstream_failed")
+
+
+def aws_clients() -> Clients:
+    from eventlake_aws.clients import Clients
+
+    return Clients.from_settings(SETTINGS)
+
+
+def now() -> datetime:
+    """The clock, read at the door and handed down."""
+    return datetime.now(UTC)
+
+
+@task.short_circuit(ignore_downstream_trigger_rules=False)
+def plan_load(areas: Sequence[str]) -> dict[str, Any] | None:
+    """Write down what this run will load; nothing waiting skips the job and leaves the run green."""
+    from eventlake_aws.load_steps import plan_and_store_load
+
+    run = get_current_context()["dag_run"]
+    plan = plan_and_store_load(aws_clients(), SETTINGS, dag_id=run.dag_id, run_id=run.run_id, areas=areas, now=now())
+    if plan["nothing_to_do"]:
+        leased = f"; leased elsewhere: {', '.join(plan['leased_types'])}" if plan["leased_types"] else ""
+        note(f"Nothing to load: no landing waits in {', '.join(areas)}{leased}.")
+        return None
+    left = f", {plan['left_waiting']} left for the next run" if plan["left_waiting"] else ""
+    note(f"Load {plan['load_id']}: {plan['landings']} landings into {plan['tables']} tables{left}.")
+    return plan
+
+
+def stage_load(plan: Any, task_id: str = "stage_load") -> StageJob:
+    """The Glue job that reads the plan's objects and stages a branch a table."""
+    return StageJob(
+        task_id=task_id,
+        job_name=SETTINGS.load_job,
+        script_args={
+            "--load_id": plan["load_id"],
+            "--plan_uri": plan["plan_uri"],
+            "--receipt_prefix": plan["receipt_prefix"],
+            "--raw_bucket": SETTINGS.raw_bucket,
+        },
+    )
+
+
+@task(outlets=[PUBLISHED_TABLES])
+def publish_load(plan: dict[str, Any], staged: dict[str, str]) -> dict[str, Any]:
+    """Publish what the receipt of the awaited run is worth; hold the rest. No receipt, no success."""
+    from eventlake_aws.publish_load import publish_load as publish
+
+    outcome = publish(aws_clients(), SETTINGS, load_id=plan["load_id"], job_run_id=staged["job_run_id"], now=now())
+    announce_published(outcome["load_id"], {table: outcome["days"].get(table, []) for table in outcome["published"]})
+    note(describe_outcome(outcome))
+    return outcome
+
+
+def describe_outcome(outcome: Mapping[str, Any]) -> str:
+    """One line for people: what became of a load."""
+    published: Mapping[str, int] = outcome["published"]
+    parts = [f"{sum(published.values())} rows into {len(published)} tables"] if published else ["nothing changed"]
+    parts += [f"{outcome[name]} {name}" for name in ("duplicates", "quarantined") if outcome[name]]
+    parts += [f"held: {', '.join(sorted(outcome['held']))}"] if outcome["held"] else []
+    parts += [f"to be staged again by the next run: {', '.join(outcome['stale'])}"] if outcome["stale"] else []
+    return f"Published: {'; '.join(parts)}. Receipt: {outcome['receipt_uri']}"
+
+
+@task(
+    trigger_rule=TriggerRule.ALL_DONE,
+    # what failed before has told so itself, and what was held is told below: no third message
+    on_failure_callback=None,
+    on_success_callback=clear_failure,
+)
+def require_quality(outcome: dict[str, Any] | None, plan: dict[str, Any] | None = None) -> None:
+    """The last leaf: red when anything was held or any task before it failed, so that the run is red too."""
+    from eventlake_aws.alerts import alert_on_load
+    from eventlake_aws.load_steps import abandon_load
+
+    context = get_current_context()
+    run = context["dag_run"]
+    if outcome is not None:
+        alert_on_load(aws_clients(), SETTINGS, outcome=outcome, run_url=run_url(run.dag_id, run.run_id), now=now())
+    elif plan is not None:
+        abandon_load(aws_clients(), SETTINGS, load_id=plan["load_id"])
+    failed = failed_tasks(context["ti"], run.dag_id, run.run_id)
+    held = sorted(outcome["held"]) if outcome else []
+    if failed or held:
+        raise TerminalError(
+            f"ending the run: received {describe_trouble(failed, held)}; valid is neither; "
+            "all other tables are published; see docs/runbooks/load-held.md, or the log of the failed task"
+        )
+
+
+def describe_trouble(failed: Sequence[str], held: Sequence[str]) -> str:
+    parts = [f"failed tasks {', '.join(failed)}"] if failed else []
+    parts += [f"held tables {', '.join(held)}"] if held else []
+    return " and ".join(parts)
+
+
+def failed_tasks(instance: Any, dag_id: str, run_id: str) -> list[str]:
+    """Tasks of this run that ended badly, the first cause first."""
+    states: Mapping[str, str] = instance.get_task_states(dag_id=dag_id, run_ids=[run_id]).get(run_id, {})
+    failed = [name for name, state in states.items() if state in FAILED_STATES and name != instance.task_id]
+    return sorted(failed, key=lambda name: (states[name] != "failed", name))

@@ -1,0 +1,171 @@
+"""The DAGs themselves: all are there, each says what it is, and parsing one costs little and touches nothing."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import CronDataIntervalTimetable
+
+from eventlake_airflow.defaults import DEFAULT_ARGS, OWNER, Area, Tier
+
+ROOT = Path(__file__).resolve().parents[2]
+DAGS = ROOT / "dags"
+HEADINGS = ["Purpose", "Reads", "Writes", "Params", "If it fails", "Safe to rerun"]
+MOST_LINES = 120
+PARSE_SECONDS = 1.0
+TASK_VERBS = re.compile(
+    r"(plan|stage|publish|resolve|close|balance|mark|crawl|report|audit|await|require|check)_[a-z_]+"
+)
+
+# a new DAG goes in here; one that vanishes fails the test below
+EXPECTED = {
+    "audit_lifecycle.py": ["audit_lifecycle"],
+    "close_day.py": ["close_day"],
+    "crawl_raw.py": ["crawl_raw"],
+    "load_events.py": ["load_events"],
+    "watch_stream.py": ["watch_stream"],
+}
+DAG_IDS = sorted(dag_id for dag_ids in EXPECTED.values() for dag_id in dag_ids)
+
+
+@pytest.fixture(scope="session")
+def dags() -> dict[str, Any]:
+    bag = DagBag(dag_folder=str(DAGS), include_examples=False, collect_dags=True)
+    assert not bag.import_errors, bag.import_errors
+    return dict(bag.dags)
+
+
+def test_the_set_of_dags_is_the_expected_one(dags: dict[str, Any]) -> None:
+    found: dict[str, list[str]] = {}
+    for dag_id, dag in dags.items():
+        found.setdefault(Path(dag.fileloc).name, []).append(dag_id)
+    assert found == EXPECTED, "a DAG vanished or is new: correct EXPECTED in tests/dags/test_dags.py, or the DAG"
+    assert sorted(path.name for path in DAGS.glob("*.py")) == sorted(EXPECTED)
+
+
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_a_dag_keeps_the_house_rules(dags: dict[str, Any], dag_id: str) -> None:
+    dag = dags[dag_id]
+    assert Path(dag.fileloc).stem == dag_id
+    assert len([tag for tag in dag.tags if tag in set(Tier)]) == 1, "exactly one tier"
+    assert {tag for tag in dag.tags if tag not in set(Tier)} <= {area.value for area in Area}
+    assert dag.owner == OWNER
+    assert dag.is_paused_upon_creation is False
+    assert dag.catchup is False
+    assert dag.dagrun_timeout is not None
+    if dag_id != "close_day":
+        assert dag.max_active_runs == 1
+    assert dag.timetable.__class__.__name__ == CronDataIntervalTimetable.__name__
+
+
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_a_dag_explains_itself_under_fixed_headings(dags: dict[str, Any], dag_id: str) -> None:
+    assert re.findall(r"^### (.+)$", dags[dag_id].doc_md or "", flags=re.MULTILINE) == HEADINGS
+
+
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_every_task_uses_the_shared_defaults(dags: dict[str, Any], dag_id: str) -> None:
+    for task in dags[dag_id].tasks:
+        assert task.retries == DEFAULT_ARGS["retries"], task.task_id
+        assert task.execution_timeout, task.task_id
+        assert task.retry_policy is DEFAULT_ARGS["retry_policy"], task.task_id
+        assert TASK_VERBS.fullmatch(task.task_id.rpartition(".")[2]), task.task_id
+        has_alert = bool(task.on_failure_callback)
+        # the gate tells what was held by itself, and what failed before it has told so
+        assert has_alert or task.task_id == "require_quality", task.task_id
+
+
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_the_last_task_of_a_dag_says_that_trouble_is_over(dags: dict[str, Any], dag_id: str) -> None:
+    leaves = [task for task in dags[dag_id].tasks if not task.downstream_task_ids]
+    assert len(leaves) == 1, "leaves decide the state of a run: one gate, or a failure hides behind another leaf"
+    assert [callback.__name__ for callback in leaves[0].on_success_callback] == ["clear_failure"]
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_a_dag_file_is_a_sheet_of_music(name: str) -> None:
+    source = (DAGS / name).read_text()
+    assert len(source.splitlines()) <= MOST_LINES
+    tree = ast.parse(source)
+    # what stands at the top level: docstring, imports, one function, one call
+    kinds = [type(node).__name__ for node in tree.body]
+    assert set(kinds) <= {"Expr", "ImportFrom", "Import", "FunctionDef"}, kinds
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    assert [function.name for function in functions] == [Path(name).stem]
+    called = {node.func.attr for node in ast.walk(tree) if isinstance(node, ast.Call) and hasattr(node.func, "attr")}
+    assert not called & {"now", "today", "get", "open", "read_text", "client", "resource"}, called
+
+
+PARSE = """
+import sys, time
+import airflow.sdk, airflow.sdk.definitions.dag, airflow.providers.amazon.aws.hooks.base_aws
+import airflow.providers.standard.decorators.short_circuit
+import pytest_socket
+pytest_socket.disable_socket()
+sys.path.insert(0, {plugins!r})
+started = time.perf_counter()
+import runpy
+runpy.run_path({path!r})
+seconds = time.perf_counter() - started
+heavy = sorted({{'pyiceberg', 'pyarrow', 'pyspark', 'great_expectations', 'pandas'}} & set(sys.modules))
+print(f"{{seconds:.3f}}", *heavy)
+"""
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED))
+def test_parsing_is_quick_and_touches_nothing(name: str) -> None:
+    """In a process of its own: nothing is loaded but Airflow, no socket opens, and heavy libraries stay out."""
+    code = PARSE.format(plugins=str(ROOT / "plugins"), path=str(DAGS / name))
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=120, env=dict(os.environ)
+    )
+    assert run.returncode == 0, run.stderr
+    seconds, *heavy = run.stdout.split()[-1:] if " " not in run.stdout.strip() else run.stdout.split()
+    assert not heavy, f"parsing {name} imports {heavy}: import eventlake_aws inside the task"
+    assert float(seconds) < PARSE_SECONDS
+
+
+def order_of(dags: dict[str, Any], dag_id: str) -> dict[str, set[str]]:
+    return {task.task_id: set(task.upstream_task_ids) for task in dags[dag_id].tasks}
+
+
+def must_follow(dags: dict[str, Any], dag_id: str, chain: list[str]) -> None:
+    """Each task of the chain waits for the one before it, directly."""
+    upstream = order_of(dags, dag_id)
+    assert set(chain) <= set(upstream), sorted(upstream)
+    for earlier, later in itertools.pairwise(chain):
+        assert earlier in upstream[later], f"{later} does not wait for {earlier}"
+
+
+def test_load_events_goes_in_order(dags: dict[str, Any]) -> None:
+    chain = ["plan_load", "stage_load", "publish_load", "plan_rollups", "stage_rollups", "publish_rollups"]
+    must_follow(dags, "load_events", [*chain, "require_quality"])
+    assert set(order_of(dags, "load_events")) == {*chain, "require_quality"}
+
+
+def test_gates_run_whatever_happened_before(dags: dict[str, Any]) -> None:
+    for dag_id in ("load_events", "close_day"):
+        assert dags[dag_id].get_task("require_quality").trigger_rule == "all_done"
+
+
+def test_rollups_catch_up_even_when_nothing_is_loaded(dags: dict[str, Any]) -> None:
+    """A run that died between publish and rollup is healed by the next one, whether it loads or not."""
+    for dag_id in ("load_events", "close_day"):
+        assert dags[dag_id].get_task("plan_rollups").trigger_rule == "none_failed"
+
+
+def test_settings_move_schedules_and_none_unhooks_them() -> None:
+    from eventlake_airflow.schedules import Schedules, every
+
+    schedules = Schedules.from_env({"LAKE_LOAD_SCHEDULE": "0 0 * * *", "LAKE_WAITER_DELAY_SECONDS": "2"})
+    assert (schedules.load, schedules.waiter_delay_seconds) == ("0 0 * * *", 2)
+    assert every("none") is None
