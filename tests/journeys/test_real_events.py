@@ -1,4 +1,4 @@
-"""`make demo INPUT=…`: events whose names no contract of the project knows, under drafted contracts, to exact counts."""
+"""`make demo INPUT=…`: events whose names no contract of the project knows, drafted contracts, exact counts."""
 
 from __future__ import annotations
 
