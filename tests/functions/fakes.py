@@ -1,6 +1,7 @@
 """Services in memory, as far as the functions use them, and ways for them to fail.
 
-What does not belong here: what AWS does beyond that. The same calls run against the emulator in tests/emulator.
+What does not belong here: what AWS does beyond that. tests/emulator/test_claims_and_positions.py sends the same
+statements to the fake and to the emulator.
 """
 
 from __future__ import annotations
