@@ -1,0 +1,132 @@
+"""Rows that readers do not get to see, as the worker will keep them: why, where from, and their original text.
+
+Belongs here: explaining bad rows by the Python reference, finding the line each came from, the two files beside a receipt
+(quarantined rows and dropped duplicates). Does not belong here: `quarantine.rows`, which the worker alone writes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from eventlake.errors import TerminalError
+from eventlake.event_json import UnreadableLineError, parse_event
+from eventlake.row_rules import Explanation, QuarantineReason, RowRule, explain_line
+
+from eventlake_spark.objects import ObjectStore
+from eventlake_spark.read_landings import Landings
+from eventlake_spark.row_parsing import TableLines
+from eventlake_spark.stage import BAD, CONFLICT, DUPLICATE, Batch, SideRow
+
+ENGINES_DISAGREE = "engines_disagree"
+_IDENTITY = re.compile(r'"shard_id":"([^"]*)","sequence_number":"(\d+)"')
+_REPLACED = re.compile("�+")
+
+
+def quarantined_rows(batch: Batch, landings: Landings) -> list[dict[str, Any]]:
+    """One entry for each bad or conflicting row, explained, with the number of its line in the raw object."""
+    sides = [side for side in batch.sides if side.verdict in (BAD, CONFLICT)]
+    numbers = _line_numbers(batch, landings, {side.raw_object for side in sides})
+    rules = batch.lines.rules
+    return [_quarantined(batch.lines, rules, side, numbers) for side in sides]
+
+
+def duplicate_rows(batch: Batch) -> list[dict[str, Any]]:
+    return [
+        {
+            "table": batch.entry.table,
+            "event_uuid": side.event_uuid,
+            "shard_id": side.shard_id,
+            "sequence_number": side.sequence_number,
+            "event_date": side.day,
+        }
+        for side in batch.sides
+        if side.verdict == DUPLICATE
+    ]
+
+
+def reasons(rows: Iterable[dict[str, Any]]) -> dict[str, int]:
+    return dict(sorted(Counter(row["reason"] for row in rows).items()))
+
+
+def write_beside_receipt(rows: list[dict[str, Any]], uri: str, store: ObjectStore) -> str | None:
+    """The rows as gzipped JSON lines; None where there are none, and nothing is written."""
+    if not rows:
+        return None
+    body = "".join(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows)
+    store.create(uri, gzip.compress(body.encode("utf-8", "replace"), mtime=0))
+    return uri
+
+
+def _quarantined(
+    lines: TableLines, rules: tuple[RowRule, ...], side: SideRow, numbers: dict[tuple[str, str], Iterator[int]]
+) -> dict[str, Any]:
+    original = side.original
+    if original is None:
+        raise TerminalError(
+            f"quarantining a row of {side.raw_object}: received no original text; valid is the line as it was read; "
+            "run the load again"
+        )
+    reason, rule, field = _explanation(lines, rules, side, original)
+    shard_id, sequence_number = side.shard_id, side.sequence_number
+    if shard_id is None or sequence_number is None:
+        # a line that is no JSON may still show who it was
+        found = _IDENTITY.findall(original)
+        shard_id, sequence_number = found[-1] if found else (None, None)
+    return {
+        "event_type": lines.event_type if lines.event_type is not None else _named(original, "event_type"),
+        "event_subtype": side.event_subtype,
+        "producer": side.producer,
+        "reason": str(reason),
+        "rule": rule,
+        "field": field,
+        "raw_object": side.raw_object,
+        "line": next(numbers.get((side.raw_object, _comparable(original)), iter(())), None),
+        "original_text": original,
+        "event_uuid": side.event_uuid,
+        "shard_id": shard_id,
+        "sequence_number": sequence_number,
+        "event_date": side.day,
+    }
+
+
+def _explanation(lines: TableLines, rules: tuple[RowRule, ...], side: SideRow, original: str) -> Explanation:
+    if side.verdict == CONFLICT:
+        return Explanation(QuarantineReason.UUID_CONFLICT, "uuid_conflict", "event_uuid")
+    explained = explain_line(original, rules)
+    if explained is not None:
+        return explained
+    if lines.event_type is not None and _named(original, "event_type") != lines.event_type:
+        return Explanation(QuarantineReason.UNREADABLE, "envelope.event_type.of_table", "event_type")
+    # never lost: what one engine cannot read stays out of the table, whatever the other says
+    return Explanation(QuarantineReason.UNREADABLE, ENGINES_DISAGREE, None)
+
+
+def _named(original: str, field: str) -> str | None:
+    try:
+        value = parse_event(original).get(field)
+    except UnreadableLineError:
+        return None
+    return value if isinstance(value, str) else None
+
+
+def _line_numbers(
+    batch: Batch, landings: Landings, raw_objects: set[str]
+) -> dict[tuple[str, str], Iterator[int]]:
+    """The numbers of the lines of each text, in order: equal lines get them one after the other."""
+    numbers: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for landing in batch.entry.landings:
+        if landing.object_key in raw_objects:
+            for line in landings.lines(landing, batch.entry.table):
+                content = line.content.decode("utf-8", "replace")
+                numbers[landing.object_key, _comparable(content)].append(line.number)
+    return {key: iter(found) for key, found in numbers.items()}
+
+
+def _comparable(text: str) -> str:
+    """Engines differ in how many signs they put for bytes that are no UTF-8."""
+    return _REPLACED.sub("�", text)

@@ -1,0 +1,119 @@
+"""The lines of a plan's landings as Spark sees them: text, and the object each came from.
+
+Belongs here: which lines of which object belong to a table. What does not belong here: what the lines say.
+
+Objects of the error prefix are decoded by the driver: Firehose wraps the records that it could not deliver in JSON, and
+one such object holds lines of several tables.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from eventlake.load_plan import ERRORS_AREA, Landing, LoadPlan, TablePlan, table_of_pair
+from eventlake.event_json import parse_event
+from eventlake.settings import UNCONTRACTED_TABLE
+from pyspark.sql import DataFrame, SparkSession
+
+from eventlake_spark.objects import ObjectStore
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_LINES = "value string, raw_object string"
+
+
+@dataclass(frozen=True)
+class LineOf:
+    """One line of an object; `number` counts from 1, blank lines included."""
+
+    number: int
+    content: bytes
+
+
+class Landings:
+    """The objects of one plan, in one bucket."""
+
+    def __init__(self, plan: LoadPlan, pairs_with_contract: Iterable[tuple[str, str]], bucket: str, store: ObjectStore):
+        self._plan = plan
+        self._pairs = frozenset(pairs_with_contract)
+        self._bucket = bucket
+        self._store = store
+
+    def frame(self, session: SparkSession, entry: TablePlan) -> DataFrame:
+        """`value` and `raw_object` (the object's key) of every line that is not blank."""
+        whole = [landing for landing in entry.landings if landing.area != ERRORS_AREA]
+        errors = [landing for landing in entry.landings if landing.area == ERRORS_AREA]
+        frames = []
+        if whole:
+            paths = sorted({self._store.spark_path(self.uri(landing.object_key)) for landing in whole})
+            root = self._store.spark_path(self.uri(""))
+            read = session.read.option("lineSep", "\n").text(paths)
+            # paths are as they were asked for; what comes before the key is the same for all
+            frames.append(
+                read.selectExpr("value", f"substring_index(_metadata.file_path, '{_stem(root)}', -1) AS raw_object")
+            )
+        if errors:
+            rows = [
+                (line.content.decode("utf-8", "replace"), landing.object_key)
+                for landing in errors
+                for line in self.lines(landing, entry.table)
+            ]
+            frames.append(session.createDataFrame(rows, _LINES).coalesce(1))
+        lines = frames[0] if len(frames) == 1 else frames[0].unionByName(frames[1])
+        return lines.where(r"value RLIKE '\\S'")
+
+    def lines(self, landing: Landing, table: str) -> Iterator[LineOf]:
+        """The lines of one object that belong to a table, read by the driver."""
+        body = self._store.read(self.uri(landing.object_key))
+        if body.startswith(_GZIP_MAGIC):
+            body = gzip.decompress(body)
+        lines = (LineOf(number, line) for number, line in enumerate(body.split(b"\n"), start=1) if line.strip())
+        if landing.area != ERRORS_AREA:
+            yield from lines
+            return
+        belongs = self._error_lines_of(landing, table)
+        for wrapped in lines:
+            for content in unwrapped(wrapped.content):
+                if belongs(content):
+                    yield LineOf(wrapped.number, content)
+
+    def uri(self, object_key: str) -> str:
+        return f"s3://{self._bucket}/{object_key}"
+
+    def _error_lines_of(self, landing: Landing, table: str) -> Callable[[bytes], bool]:
+        """Every line belongs to exactly one table of the plan: its type's, or one that takes what nobody claims."""
+        holders = sorted(entry.table for entry in self._plan.tables if landing in entry.landings)
+        fallback = UNCONTRACTED_TABLE if UNCONTRACTED_TABLE in holders else holders[0]
+
+        def belongs(line: bytes) -> bool:
+            pair = _pair_of(line)
+            home = UNCONTRACTED_TABLE if pair is None else table_of_pair(*pair, self._pairs)
+            return table == (home if home in holders else fallback)
+
+        return belongs
+
+
+def unwrapped(wrapped: bytes) -> Sequence[bytes]:
+    """The lines in one entry of an error object; an entry that cannot be read is its own only line."""
+    try:
+        data = base64.b64decode(json.loads(wrapped)["rawData"], validate=True)
+    except (ValueError, KeyError, TypeError):
+        return [wrapped]
+    return [line for line in data.split(b"\n") if line.strip()]
+
+
+def _pair_of(line: bytes) -> tuple[str, str] | None:
+    try:
+        event = parse_event(line)
+    except ValueError:
+        return None
+    pair = (event.get("event_type"), event.get("event_subtype"))
+    return pair if isinstance(pair[0], str) and isinstance(pair[1], str) else None
+
+
+def _stem(root: str) -> str:
+    """What precedes a key in a path, without its scheme: Spark may write `file:/x` for `/x`."""
+    return root.split("://", 1)[-1]

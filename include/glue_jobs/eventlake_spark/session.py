@@ -1,0 +1,57 @@
+"""The Spark session of a job. Where the tables are (catalog, warehouse) is the template's business: its `--conf`.
+
+Belongs here: what is true of our jobs on any machine. A type's batch is small, so most of a load is overhead of jobs
+and stages: few partitions, and no re-planning between stages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from pyspark import inheritable_thread_target
+from pyspark.sql import SparkSession
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+_CONFIGURATION = {
+    "spark.scheduler.mode": "FAIR",  # or the first big type would starve the others
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.shuffle.partitions": "4",
+    # a plan lists its files; listing them again in a Spark job costs more than reading small ones
+    "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
+    # two tables partitioned alike by day and bucket may be joined as they lie
+    "spark.sql.requireAllClusterKeysForCoPartition": "false",
+    # pruning the columns of a JSON parse changes which lines count as unreadable
+    "spark.sql.optimizer.enableJsonExpressionOptimization": "false",
+}
+
+
+def start_session(application: str) -> SparkSession:
+    builder = SparkSession.builder.appName(application)
+    for name, value in _CONFIGURATION.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session
+
+
+def in_parallel(
+    session: SparkSession, work: Callable[[Given], Made], given: Iterable[Given], threads: int
+) -> list[Made]:
+    """`work` on each of `given`, started in their order, each in a fair-scheduling pool of its own."""
+
+    def in_own_pool(numbered: tuple[int, Given]) -> Made:
+        number, each = numbered
+        # what reads settings without being handed a session (Iceberg's catalog) asks for the thread's own
+        session._jvm.org.apache.spark.sql.SparkSession.setActiveSession(session._jsparkSession)
+        session.sparkContext.setLocalProperty("spark.scheduler.pool", f"work-{number}")
+        return work(each)
+
+    with ThreadPoolExecutor(max_workers=threads) as pool:
+        return list(pool.map(inheritable_thread_target(in_own_pool), enumerate(given)))

@@ -1,0 +1,130 @@
+"""Glue job: loads the landings of one plan into staged branches of the events' tables, and says what it did in a receipt.
+
+    load_events.py --JOB_RUN_ID … --load_id … --plan_uri s3://… --receipt_prefix s3://… --raw_bucket …
+
+Read the plan, and for each table: read its lines, judge them, write the new ones to a branch, validate them. Nothing that
+happens here is seen by a reader; the worker publishes what the receipt tells. A table that fails takes no other with it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from eventlake.definitions import Bundle, parse_bundle
+from eventlake.load_plan import LoadPlan, TablePlan
+from eventlake_spark.arguments import JobArguments, parse_arguments
+from eventlake_spark.objects import ObjectStore, s3_object_store
+from eventlake_spark.quarantine import duplicate_rows, quarantined_rows, reasons, write_beside_receipt
+from eventlake_spark.read_landings import Landings
+from eventlake_spark.receipt import code_hash, failed_entry, table_entry, write_receipt
+from eventlake_spark.row_parsing import lines_of_table
+from eventlake_spark.session import in_parallel, start_session
+from eventlake_spark.stage import stage
+from eventlake_spark.validation import Validator
+from pyspark.sql import SparkSession
+
+# small types are mostly waiting for the catalog and for S3; more threads than this only wait for cores
+THREADS = 4
+
+_log = logging.getLogger("load_events")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one table: its entry in the receipt, and the rows for the files beside it."""
+
+    entry: dict[str, Any]
+    quarantined: list[dict[str, Any]]
+    duplicates: list[dict[str, Any]]
+
+
+def main(argv: Sequence[str], store: ObjectStore | None = None, session: SparkSession | None = None) -> int:
+    """Exit code: 0 when a receipt was written and at least one table of a plan did not fail."""
+    started_at = _now()
+    arguments = parse_arguments(argv, reads_landings=True)
+    validator = Validator()
+    store = store or s3_object_store()
+    session = session or start_session("load_events")
+    plan = LoadPlan.from_json(store.read(arguments.plan_uri))
+    definitions = parse_bundle(store.read(f"s3://{arguments.lake_bucket}/{plan.definitions_key}"))
+    pairs = [(contract.event_type, contract.event_subtype) for contract in definitions.contracts]
+    landings = Landings(plan, pairs, arguments.raw_bucket, store)
+
+    def load(entry: TablePlan) -> Outcome:
+        return load_table(session, entry, definitions, landings, arguments, validator)
+
+    outcomes = in_parallel(session, load, plan.tables, THREADS)
+    write_receipt(
+        {
+            "load_id": plan.load_id,
+            "job_run_id": arguments.job_run_id,
+            "plan_uri": arguments.plan_uri,
+            "code_hash": code_hash(),
+            "started_at": started_at,
+            "ended_at": _now(),
+            "tables": [outcome.entry for outcome in outcomes],
+            "quarantine_uri": write_beside_receipt(
+                [row for outcome in outcomes for row in outcome.quarantined],
+                arguments.uri_beside_receipt("quarantine.ndjson.gz"),
+                store,
+            ),
+            "duplicates_uri": write_beside_receipt(
+                [row for outcome in outcomes for row in outcome.duplicates],
+                arguments.uri_beside_receipt("duplicates.ndjson.gz"),
+                store,
+            ),
+        },
+        arguments.uri_beside_receipt("receipt.json"),
+        store,
+    )
+    failed = [outcome.entry["table"] for outcome in outcomes if outcome.entry["error"] is not None]
+    return 1 if outcomes and len(failed) == len(outcomes) else 0
+
+
+def load_table(
+    session: SparkSession,
+    entry: TablePlan,
+    definitions: Bundle,
+    landings: Landings,
+    arguments: JobArguments,
+    validator: Validator,
+) -> Outcome:
+    """One table, from its lines to its entry in the receipt."""
+    try:
+        contracts = () if entry.event_type is None else definitions.contracts.of_type(entry.event_type)
+        lines = lines_of_table(entry.event_type, entry.table, contracts)
+        batch = stage(session, lines, entry, landings, arguments.load_id, arguments.job_run_id)
+        try:
+            quarantined = quarantined_rows(batch, landings)
+            suite = definitions.suites.get(entry.event_type or entry.table.partition(".")[2])
+            validation = validator.validate(batch.loaded_rows, suite) if batch.staged is not None else None
+            made = Outcome(
+                table_entry(batch, reasons(quarantined), validation), quarantined, duplicate_rows(batch)
+            )
+        finally:
+            batch.judged.unpersist()
+    # one table's failure must not take the others with it; the receipt tells, and the worker holds the table
+    except Exception as error:
+        _log.exception("loading %s", entry.table)
+        made = Outcome(failed_entry(entry, arguments.load_id, arguments.job_run_id, error), [], [])
+    _log.info(json.dumps({"load_id": arguments.load_id, **_decision(made.entry)}))
+    return made
+
+
+def _decision(entry: dict[str, Any]) -> dict[str, Any]:
+    return {name: entry[name] for name in ("table", "staged_snapshot_id", "counts", "error")}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+    sys.exit(main(sys.argv[1:]))

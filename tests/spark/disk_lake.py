@@ -1,0 +1,187 @@
+"""A lake in a folder: objects as files, the jobs run for real on them, and a worker that publishes without asking.
+
+Belongs here: what a test of a job would otherwise repeat. What does not belong here: assertions.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from typing import IO, Any
+
+import load_events
+from eventlake.admission import Candidate, examine
+from eventlake.definitions import build_bundle
+from eventlake.layout import event_prefix, Area
+from eventlake.load_plan import ERRORS_AREA, Landing, LoadPlan, plan_load
+from eventlake_spark.objects import already_there, split_uri
+from eventlake_spark.table_ddl import open_table
+from pyspark.sql import SparkSession
+
+from tests.builders import CODE_HASH, an_arrival
+
+RAW, LAKE = "a-raw", "a-lake"
+_runs = count(1)
+
+
+class DiskStore:
+    """The object store of the jobs, in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def read(self, uri: str) -> bytes:
+        return self.path(uri).read_bytes()
+
+    def create(self, uri: str, body: bytes | IO[bytes]) -> None:
+        path = self.path(uri)
+        if path.exists():
+            raise already_there(uri)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body if isinstance(body, bytes) else body.read())
+
+    def spark_path(self, uri: str) -> str:
+        return f"{self._folder}/{uri.removeprefix('s3://')}"
+
+    def path(self, uri: str) -> Path:
+        return self._folder.joinpath(*split_uri(uri))
+
+
+class DiskLake:
+    def __init__(self, session: SparkSession, folder: Path) -> None:
+        self.session = session
+        self.store = DiskStore(folder)
+        self._folder = folder
+        self._definitions = ""
+        self._pairs: set[tuple[str, str]] = set()
+        self._tables: set[str] = set()
+        self._files = count(1)
+        self.define({})
+
+    def define(
+        self,
+        contracts: Mapping[str, Mapping[str, Any]],
+        suites: Mapping[str, Mapping[str, Any]] | None = None,
+        rollups: Mapping[str, str] | None = None,
+    ) -> None:
+        """What the lake is told from now on."""
+        body, digest = build_bundle(contracts, suites or {}, rollups or {})
+        self._definitions = f"control/definitions/{digest}-{next(_runs)}.json"
+        self.store.create(f"s3://{LAKE}/{self._definitions}", body)
+        self._pairs = {tuple(name.split("/")) for name in contracts}  # type: ignore[misc]
+
+    def land(
+        self, lines: Sequence[bytes | str], event_type: str = "payment", subtype: str = "order", day: str = "2026-11-21",
+        area: Area = Area.RAW,
+    ) -> Landing:  # fmt: skip
+        """Lines as one raw object."""
+        key = f"{event_prefix(area, event_type, subtype, day)}080000-{next(self._files):04d}.gz"
+        return self._put(key, lines, area.value, event_type, subtype)
+
+    def land_errors(self, lines: Sequence[bytes | str], pairs: set[tuple[str, str]]) -> Landing:
+        """Lines that an object of Firehose's error prefix holds, exactly as they are given."""
+        key = f"errors/processing-failed/2026/11/21/08/{next(self._files):04d}"
+        landing = self._put(key, lines, ERRORS_AREA, "", "")
+        return Landing(*(getattr(landing, name) for name in ("object_key", "etag", "size_bytes", "area")), "", "", "",
+                       frozenset(pairs))  # fmt: skip
+
+    def _put(self, key: str, lines: Sequence[bytes | str], area: str, event_type: str, subtype: str) -> Landing:
+        body = gzip.compress(b"".join((line.encode() if isinstance(line, str) else line) + b"\n" for line in lines))
+        self.store.create(f"s3://{RAW}/{key}", body)
+        return Landing(key, f"etag-{key[-7:]}", len(body), area, event_type, subtype)
+
+    def load(self, *landings: Landing, load_id: str = "load_events-0123456789-g1") -> dict[str, Any]:
+        """Plans the landings, runs the job, gives its receipt."""
+        bases = {table: self.main_of(table) for table in self._tables}
+        plan = plan_load(
+            load_id, landings, self._pairs, bases, (), 10**9, self._definitions, "2026-11-21T08:05:00Z", ("raw",)
+        )
+        return self.run(plan)
+
+    def run(self, plan: LoadPlan, expected_exit: int = 0) -> dict[str, Any]:
+        number = next(_runs)
+        plan_uri = f"s3://{LAKE}/control/loads/{plan.load_id}/plan-{number}.json"
+        self.store.create(plan_uri, plan.to_json())
+        self._tables |= {entry.table for entry in plan.tables}
+        run_id = f"jr_{number:012d}"
+        prefix = f"s3://{LAKE}/control/loads/{plan.load_id}/"
+        argv = [
+            "--JOB_NAME", "load", "--JOB_RUN_ID", run_id, "--load_id", plan.load_id, "--plan_uri", plan_uri,
+            "--receipt_prefix", prefix, "--raw_bucket", RAW, "--enable-metrics", "true",
+        ]  # fmt: skip
+        assert load_events.main(argv, self.store, self.session) == expected_exit
+        return dict(json.loads(self.store.read(f"{prefix}receipt-{run_id}.json")))
+
+    def publish(self, receipt: Mapping[str, Any]) -> None:
+        """Moves `main` of every table to what the receipt staged, under the publisher's conditions."""
+        for entry in receipt["tables"]:
+            if entry["staged_snapshot_id"] is None:
+                continue
+            table = open_table(self.session, entry["table"])
+            assert table is not None
+            assert table.base_snapshot_id == entry["base_snapshot_id"]
+            table._table.manageSnapshots().setCurrentSnapshot(entry["staged_snapshot_id"]).commit()
+
+    def load_and_publish(self, *landings: Landing) -> dict[str, Any]:
+        receipt = self.load(*landings)
+        self.publish(receipt)
+        return receipt
+
+    def main_of(self, table: str) -> int | None:
+        opened = open_table(self.session, table)
+        return None if opened is None else opened.base_snapshot_id
+
+    def rows(self, select: str) -> list[Any]:
+        """Rows of a SELECT over published tables, in their order."""
+        return list(self.session.sql(select.replace("events.", "glue_catalog.events.")).collect())
+
+    def staged_rows(self, entry: Mapping[str, Any], columns: str = "*") -> list[Any]:
+        return list(
+            self.session.sql(
+                f"SELECT {columns} FROM glue_catalog.{entry['table']} VERSION AS OF {entry['staged_snapshot_id']}"
+            ).collect()
+        )
+
+    def beside(self, receipt: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+        """The rows of a file beside the receipt (`quarantine_uri`, `duplicates_uri`)."""
+        uri = receipt[name]
+        if uri is None:
+            return []
+        with gzip.open(io.BytesIO(self.store.read(uri)), "rt", encoding="utf-8") as lines:
+            return [json.loads(line) for line in lines]
+
+    def drop_tables(self) -> None:
+        for table in self._tables:
+            self.session.sql(f"DROP TABLE IF EXISTS glue_catalog.{table} PURGE")
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def a_line(number: int = 1, arrived_at_ms: int | None = None, shard_id: str | None = None, **fields: Any) -> bytes:
+    """An event as raw holds it, sent as record `number`. Fields that are texts of JSON stay as written: Written(...)."""
+    from tests.builders import a_uuid, an_event
+
+    event = an_event(**{"event_uuid": a_uuid(number), **fields})
+    body = "{" + ",".join(f"{json.dumps(name)}:{_written(value)}" for name, value in event.items()) + "}"
+    options: dict[str, Any] = {"number": number}
+    if arrived_at_ms is not None:
+        options["arrived_at_ms"] = arrived_at_ms
+    if shard_id is not None:
+        options["shard_id"] = shard_id
+    examined = examine(an_arrival(body.encode(), **options), CODE_HASH)
+    assert isinstance(examined, Candidate), examined
+    return examined.line
+
+
+class Written(str):
+    """A JSON value as its sender wrote it."""
+
+    __slots__ = ()
+
+
+def _written(value: Any) -> str:
+    return str(value) if isinstance(value, Written) else json.dumps(value)
