@@ -94,7 +94,6 @@ FIXES = (
         ),
         calls=(
             "services.firehose:_streams",
-            "services.firehose:_create_delivery_stream",
             "services.firehose:_not_found",
             "services.firehose:_invalid",
             "services.firehose:_record_id",

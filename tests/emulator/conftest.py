@@ -1,107 +1,14 @@
-"""A running emulator for the whole folder: real HTTP, real processes, a state folder of its own.
-
-Belongs in here: start and stop, clients, small makers of resources. Does not belong here: what is held of them.
-"""
+"""The emulator that the tests of this folder share, and those that a test starts for itself."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
-import os
-import signal
-import subprocess
-import time
-import urllib.request
 import uuid
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 
-ROOT = Path(__file__).resolve().parents[2]
-PYTHON = ROOT / ".venvs/emulator/bin/python"
-JOBS_PYTHON = ROOT / ".venvs/jobs/bin/python"
-JARS = ROOT / ".cache/jars"
-ROLE = "arn:aws:iam::000000000000:role/tests"
-
-
-class Emulator:
-    """One server process and its state folder."""
-
-    def __init__(self, folder: Path, **environment: str) -> None:
-        self.folder = folder
-        self.environment = environment
-        self.endpoint = ""
-        self.process: subprocess.Popen[str] | None = None
-
-    def start(self) -> Emulator:
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": os.environ.get("HOME", "/"),
-            "GATEWAY_PORT": "0",
-            "STATE_DIR": str(self.folder / "state"),
-            "S3_DATA_DIR": str(self.folder / "s3"),
-            "EMULATOR_JOBS_PYTHON": str(JOBS_PYTHON),
-            "EMULATOR_JOBS_JARS": str(JARS),
-            "EMULATOR_FAULTS": str(self.folder / "faults.json"),
-            **self.environment,
-        }
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.log = (self.folder / "log").open("a")
-        self.process = subprocess.Popen(
-            [str(PYTHON), "-m", "emulator"],
-            cwd=ROOT,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=self.log,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line.startswith("emulator: http://127.0.0.1:"), (line, (self.folder / "log").read_text())
-        self.endpoint = line.split()[1]
-        wait_for(self.healthy, "a healthy emulator", seconds=15)
-        return self
-
-    def healthy(self) -> bool:
-        with contextlib.suppress(OSError):
-            return bool(urllib.request.urlopen(f"{self.endpoint}/_ministack/health", timeout=2).status == 200)
-        return False
-
-    def stop(self, how: int = signal.SIGTERM) -> int:
-        assert self.process is not None
-        self.process.send_signal(how)
-        code = self.process.wait(30)
-        self.log.close()
-        return code
-
-    def client(self, service: str) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=self.endpoint,
-            region_name="eu-west-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-            config=Config(retries={"max_attempts": 1}, s3={"addressing_style": "path"}),
-        )
-
-    def fault(self, **faults: int) -> None:
-        (self.folder / "faults.json").write_text(json.dumps(faults))
-
-
-def wait_for(check: Callable[[], Any], what: str, seconds: float = 20) -> Any:
-    """The first true answer of `check`."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := check():
-            return found
-        time.sleep(0.05)
-    pytest.fail(f"waited {seconds} s for {what}")
+from tests.emulator.running import Emulator
 
 
 @pytest.fixture(scope="session")
@@ -130,27 +37,3 @@ def another_emulator(tmp_path: Path) -> Iterator[Callable[..., Emulator]]:
 def name() -> str:
     """A name that no other test uses."""
     return f"t{uuid.uuid4().hex[:12]}"
-
-
-def zipped(**files: str) -> bytes:
-    written = io.BytesIO()
-    with zipfile.ZipFile(written, "w") as archive:
-        for file_name, text in files.items():
-            archive.writestr(f"{file_name}.py", text)
-    return written.getvalue()
-
-
-def make_function(emulator: Emulator, name: str, code: str, **options: Any) -> str:
-    """A function of one file; gives its ARN."""
-    settings = {"Runtime": "python3.11", "Handler": "handler.handler", "Role": ROLE, "Timeout": 20, **options}
-    made = emulator.client("lambda").create_function(
-        FunctionName=name, Code={"ZipFile": zipped(handler=code)}, **settings
-    )
-    return str(made["FunctionArn"])
-
-
-def objects(emulator: Emulator, bucket: str, prefix: str = "") -> dict[str, bytes]:
-    """Key and content of all objects under a prefix."""
-    s3 = emulator.client("s3")
-    listed = s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
-    return {one["Key"]: s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read() for one in listed}

@@ -1,0 +1,205 @@
+"""Firehose to S3 does what AWS documents of buffers, partitions, errors and limits."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.emulator.running import ROLE, Emulator, make_bucket, objects, wait_for
+
+JQ = '{type: .event_type, day: ._lake.day[8:10], area: (if .late then "late" else "raw" end)}'
+
+
+def make_stream(emulator: Emulator, name: str, seconds: int = 1, **changes: Any) -> None:
+    make_bucket(emulator, name)
+    processors = [
+        {
+            "Type": "MetadataExtraction",
+            "Parameters": [
+                {"ParameterName": "MetadataExtractionQuery", "ParameterValue": JQ},
+                {"ParameterName": "JsonParsingEngine", "ParameterValue": "JQ-1.6"},
+            ],
+        },
+        {
+            "Type": "AppendDelimiterToRecord",
+            "Parameters": [{"ParameterName": "Delimiter", "ParameterValue": "\\n"}],
+        },
+    ]
+    emulator.client("firehose").create_delivery_stream(
+        DeliveryStreamName=name,
+        DeliveryStreamType="DirectPut",
+        ExtendedS3DestinationConfiguration={
+            "BucketARN": f"arn:aws:s3:::{name}",
+            "RoleARN": ROLE,
+            "CompressionFormat": "GZIP",
+            "BufferingHints": {"IntervalInSeconds": seconds, "SizeInMBs": 64},
+            "DynamicPartitioningConfiguration": {"Enabled": True},
+            "Prefix": "!{partitionKeyFromQuery:area}/type=!{partitionKeyFromQuery:type}"
+            "/day=!{partitionKeyFromQuery:day}/!{timestamp:HHmmss}-",
+            "ErrorOutputPrefix": "errors/!{firehose:error-output-type}/!{timestamp:yyyy/MM/dd}/",
+            "ProcessingConfiguration": {"Enabled": True, "Processors": processors},
+            **changes,
+        },
+    )
+
+
+def event(number: int, event_type: str = "payment", **more: Any) -> bytes:
+    return json.dumps({"n": number, "event_type": event_type, "_lake": {"day": "2026-11-21"}, **more}).encode()
+
+
+def put(emulator: Emulator, name: str, records: list[bytes]) -> Any:
+    return emulator.client("firehose").put_record_batch(
+        DeliveryStreamName=name, Records=[{"Data": record} for record in records]
+    )
+
+
+def test_one_object_a_partition_gzip_with_newlines(emulator: Emulator, name: str) -> None:
+    """https://docs.aws.amazon.com/firehose/latest/dev/dynamic-partitioning.html"""
+    make_stream(emulator, name)
+    put(emulator, name, [event(n, ("payment", "order")[n % 2], late=n == 6) for n in range(7)])
+    found = wait_for(lambda: (got := objects(emulator, name)) and len(got) == 3 and got, "three objects")
+    numbers = {
+        key.rpartition("/")[0]: [json.loads(line)["n"] for line in gzip.decompress(body).splitlines()]
+        for key, body in found.items()
+    }
+    assert numbers == {
+        "raw/type=payment/day=21": [0, 2, 4],
+        "raw/type=order/day=21": [1, 3, 5],
+        "late/type=payment/day=21": [6],
+    }
+    assert all(gzip.decompress(body).endswith(b"\n") for body in found.values())
+    # <prefix><stream>-<version>-<time>-<uuid>.gz, and no default time folders behind partition keys
+    assert all(f"-{name}-1-" in key and key.endswith(".gz") for key in found)
+
+
+def test_a_buffer_waits_for_its_interval_and_no_longer(emulator: Emulator, name: str) -> None:
+    """https://docs.aws.amazon.com/firehose/latest/dev/buffering-hints.html"""
+    make_stream(emulator, name, seconds=3)
+    started = time.monotonic()
+    put(emulator, name, [event(1)])
+    time.sleep(1.5)
+    put(emulator, name, [event(2)])
+    assert not objects(emulator, name)
+    found = wait_for(lambda: objects(emulator, name), "the object")
+    assert 2.8 < time.monotonic() - started < 4.5
+    assert len(found) == 1
+    assert gzip.decompress(next(iter(found.values()))).count(b"\n") == 2
+
+
+def test_a_full_buffer_does_not_wait(emulator: Emulator, name: str) -> None:
+    """https://docs.aws.amazon.com/firehose/latest/dev/buffering-hints.html: whichever comes first"""
+    make_stream(emulator, name, BufferingHints={"IntervalInSeconds": 900, "SizeInMBs": 1})
+    for _ in range(3):
+        put(emulator, name, [event(n, pad="x" * 90_000) for n in range(5)])
+    assert wait_for(lambda: objects(emulator, name), "the object", seconds=5)
+
+
+def test_what_has_no_partition_goes_to_the_error_prefix(emulator: Emulator, name: str) -> None:
+    """https://docs.aws.amazon.com/firehose/latest/dev/dynamic-partitioning-partitioning-keys.html"""
+    make_stream(emulator, name)
+    bad = [b"not json", b'{"event_type": "x"}', b'{"event_type": null, "_lake": {"day": "2026-11-21"}}']
+    put(emulator, name, [*bad, event(1)])
+    found = wait_for(lambda: objects(emulator, name, "errors/"), "the error object")
+    assert len(found) == 1
+    ((key, body),) = found.items()
+    assert key.startswith("errors/processing-failed/2")
+    lines = [json.loads(line) for line in gzip.decompress(body).splitlines()]
+    assert [base64.b64decode(line["rawData"]) for line in lines] == bad
+    assert all(
+        {"attemptsMade", "arrivalTimestamp", "errorCode", "errorMessage", "attemptEndingTimestamp"} < line.keys()
+        for line in lines
+    )
+
+
+def test_a_prefix_without_time_and_partitions_gets_the_default_folders(emulator: Emulator, name: str) -> None:
+    """https://docs.aws.amazon.com/firehose/latest/dev/s3-prefixes.html: YYYY/MM/dd/HH by default"""
+    make_stream(
+        emulator,
+        name,
+        DynamicPartitioningConfiguration={"Enabled": False},
+        Prefix="plain/",
+        CompressionFormat="UNCOMPRESSED",
+        ProcessingConfiguration={"Enabled": False},
+    )
+    put(emulator, name, [b"a", b"b"])
+    found = wait_for(lambda: objects(emulator, name, time.strftime("plain/%Y/%m/%d/", time.gmtime())), "the object")
+    assert list(found.values()) == [b"ab"]
+
+
+@pytest.mark.parametrize(
+    ("records", "code"),
+    [
+        ([b"x" * 1_024_001], "ValidationException"),
+        ([b"x"] * 501, "ValidationException"),
+        ([b"x" * 1_000_000] * 5, "InvalidArgumentException"),
+    ],
+)
+def test_a_request_over_a_limit_is_refused(emulator: Emulator, name: str, records: list[bytes], code: str) -> None:
+    """https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html: 1,000 KiB, 500, 4 MiB"""
+    make_stream(emulator, name)
+    with pytest.raises(ClientError) as refused:
+        put(emulator, name, records)
+    assert refused.value.response["Error"]["Code"] == code
+
+
+def test_some_records_of_a_batch_can_be_refused(emulator: Emulator, name: str) -> None:
+    """https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html: FailedPutCount"""
+    make_stream(emulator, name)
+    emulator.fault(firehose_refuse_every=3)
+    try:
+        answer = put(emulator, name, [event(n) for n in range(9)])
+    finally:
+        emulator.fault()
+    refused = [number for number, one in enumerate(answer["RequestResponses"]) if "ErrorCode" in one]
+    assert answer["FailedPutCount"] == len(refused) == 3
+    found = wait_for(lambda: objects(emulator, name), "the object")
+    kept = {json.loads(line)["n"] for line in gzip.decompress(next(iter(found.values()))).splitlines()}
+    assert kept == set(range(9)) - set(refused)
+
+
+def test_more_than_500_open_partitions_overflow_into_the_error_prefix(emulator: Emulator, name: str) -> None:
+    """https://docs.aws.amazon.com/firehose/latest/dev/limits.html"""
+    make_stream(emulator, name, seconds=4)
+    put(emulator, name, [event(n, f"type{n}") for n in range(300)])
+    put(emulator, name, [event(n, f"type{n}") for n in range(300, 510)])
+    errors = wait_for(lambda: objects(emulator, name, "errors/"), "the error object", seconds=15)
+    lines = gzip.decompress(next(iter(errors.values()))).splitlines()
+    assert len(lines) == 10
+    assert json.loads(lines[0])["errorCode"] == "DynamicPartitioning.ActivePartitionLimitExceeded"
+
+
+def test_a_stop_writes_what_waits(another_emulator: Callable[..., Emulator], name: str) -> None:
+    """https://docs.aws.amazon.com/firehose/latest/dev/what-is-this-service.html: accepted data is durable"""
+    emulator = another_emulator()
+    make_stream(emulator, name, seconds=900)
+    put(emulator, name, [event(n) for n in range(5)])
+    assert emulator.stop() == 0
+    emulator.start()
+    found = objects(emulator, name)
+    assert sum(gzip.decompress(body).count(b"\n") for body in found.values()) == 5
+
+
+def test_3000_records_a_second_pass(emulator: Emulator, name: str) -> None:
+    """The lake's headline rate has to fit through one stream with room to spare."""
+    make_stream(emulator, name)
+    batch = [event(n, f"type{n % 7}", pad="x" * 400) for n in range(500)]
+    started = time.monotonic()
+    for _ in range(10):
+        assert put(emulator, name, batch)["FailedPutCount"] == 0
+    assert 5000 / (time.monotonic() - started) > 3000
+
+
+def test_without_the_fix_a_record_is_an_object_and_plain(another_emulator: Callable[..., Emulator], name: str) -> None:
+    """What the fix is for."""
+    emulator = another_emulator(EMULATOR_WITHOUT="firehose")
+    make_stream(emulator, name, seconds=900, DynamicPartitioningConfiguration={"Enabled": False}, Prefix="p/")
+    put(emulator, name, [event(1), event(2)])
+    found = wait_for(lambda: len(got := objects(emulator, name)) == 2 and got, "two objects")
+    assert not any(body.startswith(b"\x1f\x8b") for body in found.values())
