@@ -51,7 +51,7 @@ def balance(
     # only a stream that still keeps all of the time can say that a record never came
     struck = strike_balance(gathered.ledger, claims, is_stream_complete=scope.since >= kept_since)
     differences = (*struck.differences, *gathered.further_differences)
-    rows = _write_books(catalog, settings, struck, differences, scope, run_id, now)
+    rows = _write_books(catalog, settings, gathered, struck, differences, scope, run_id, now)
     return _summary(gathered, struck, differences, scope, rows)
 
 
@@ -71,7 +71,7 @@ def _claims_of(
     """Claims of the few records that nobody decided on; in a good lake there are none and nothing is asked."""
     if not undecided:
         return {}
-    uuids = uuids_of(clients, settings, scope.since, scope.until, set(undecided))
+    uuids = uuids_of(clients, settings, scope.since, set(undecided))
     owners = _owners(clients, settings, sorted(set(uuids.values())))
     findings: dict[RecordIdentity, ClaimFinding] = {}
     for identity, uuid in uuids.items():
@@ -111,12 +111,14 @@ def _stream_kept_since(clients: Clients, settings: Settings, now: datetime) -> d
 def _write_books(
     catalog: GlueCatalog,
     settings: Settings,
+    gathered: Gathered,
     struck: Balance,
     differences: Sequence[Difference],
     scope: Scope,
     run_id: str,
     now: datetime,
 ) -> int:
+    in_flight = dict(gathered.in_flight)
     by_group: dict[tuple[str, str, str], list[Difference]] = defaultdict(list)
     for difference in differences:
         by_group[(difference.half, difference.day, difference.event_type)].append(difference)
@@ -144,6 +146,7 @@ def _write_books(
             "duplicate": tally.duplicate,
             "rejected": tally.rejected,
             "replayed": tally.replayed,
+            "in_flight": in_flight.pop((tally.arrival_day, tally.event_type), 0),
         }
         for tally in struck.stream
     ]
@@ -159,6 +162,7 @@ def _write_books(
         }
         for tally in struck.tables
     ]
+    rows += [common("stream", *group) | {"in_flight": number} for group, number in sorted(in_flight.items())]
     # differences of groups that have no tally of their own
     rows += [common(*group) for group in sorted(by_group)]
     return control_tables.append_rows(catalog, settings, control_tables.BOOKS, rows)
@@ -184,7 +188,7 @@ def _summary(
         "duplicates": sum(tally.duplicate for tally in struck.stream),
         "rejected": dict(rejected),
         "replayed": sum(tally.replayed for tally in struck.stream),
-        "in_flight": gathered.in_flight,
+        "in_flight": gathered.in_flight.total(),
         "landed_objects": gathered.landed_objects,
         "loaded": sum(tally.loaded for tally in struck.tables),
         "load_duplicates": sum(tally.duplicate for tally in struck.tables),

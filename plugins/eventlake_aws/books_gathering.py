@@ -60,7 +60,8 @@ class Gathered:
     """What was seen, beside the ledger itself."""
 
     ledger: Ledger = field(default_factory=Ledger)
-    in_flight: int = 0
+    # by arrival day and type: came after the time the books are true for
+    in_flight: Counter[tuple[str, str]] = field(default_factory=Counter)
     landed_objects: int = 0
     rejection_reasons: dict[RecordIdentity, str] = field(default_factory=dict)
     quarantine_reasons: dict[tuple[str, int], str] = field(default_factory=dict)
@@ -73,6 +74,9 @@ def gather_stream_half(clients: Clients, settings: Settings, scope: Scope, gathe
 
     def receive(records: Sequence[StreamRecord]) -> None:
         for record in records:
+            if record.arrived_at > scope.until:
+                gathered.in_flight[(record.arrival_day, record.event_type)] += 1
+                continue
             ledger.note(
                 record.shard_id,
                 record.sequence_number,
@@ -95,7 +99,7 @@ def gather_stream_half(clients: Clients, settings: Settings, scope: Scope, gathe
         if record.reason is not None:
             gathered.rejection_reasons[RecordIdentity(record.shard_id, record.sequence_number)] = record.reason
 
-    gathered.in_flight = read_stream(clients, settings, scope.since, scope.until, receive)
+    read_stream(clients, settings, scope.since, receive)
     read_decisions(clients, settings, scope.arrival_days, decide)
 
 

@@ -21,6 +21,7 @@ from eventlake_aws.clients import Clients
 from eventlake_aws.definitions_store import current_definitions
 from eventlake_aws.iceberg_catalog import open_catalog
 from eventlake_aws.load_metrics import count_load_ended
+from eventlake_aws.paper_store import Papers
 from eventlake_aws.publish import main_snapshot_id
 from eventlake_aws.raw_lines import facts_of_line, lines_of_object
 
@@ -38,7 +39,7 @@ def plan_and_store_load(
         plan = load_store.read_plan(clients, settings, load_id)
         # an expired lease that another load took since is not ours again: the base check at publish will tell
         lease_store.take_leases(clients, settings, _leases_of(plan), load_id, now)
-        return _answer(settings, plan, is_adopted=True, refused=())
+        return _answer(load_store.papers(clients, settings), plan, is_adopted=True, refused=())
     waiting = _with_pairs(clients, settings, landing_list.waiting_landings(clients, settings, areas))
     definitions = current_definitions(clients, settings)
     tables = tables_wanted(waiting, definitions.contracted_pairs)
@@ -62,7 +63,7 @@ def plan_and_store_load(
         count_load_ended(clients, settings)
     unused = {lease for lease, answer in answers.items() if answer is not LeaseAnswer.REFUSED} - set(_leases_of(plan))
     _release(clients, settings, unused, load_id)
-    return _answer(settings, plan, is_adopted=False, refused=sorted(refused))
+    return _answer(load_store.papers(clients, settings), plan, is_adopted=False, refused=sorted(refused))
 
 
 def abandon_load(clients: Clients, settings: Settings, *, load_id: str) -> dict[str, Any]:
@@ -117,11 +118,11 @@ def _release(clients: Clients, settings: Settings, names: Iterable[str], owner: 
     return [name for name in sorted(names) if lease_store.release_lease(clients, settings, name, owner)]
 
 
-def _answer(settings: Settings, plan: LoadPlan, *, is_adopted: bool, refused: Collection[str]) -> dict[str, Any]:
+def _answer(papers: Papers, plan: LoadPlan, *, is_adopted: bool, refused: Collection[str]) -> dict[str, Any]:
     answer = {
         "load_id": plan.load_id,
-        "plan_uri": load_store.plan_uri(settings, plan.load_id),
-        "receipt_prefix": load_store.receipt_prefix_uri(settings, plan.load_id),
+        "plan_uri": papers.plan_uri(plan.load_id),
+        "receipt_prefix": papers.folder_uri(plan.load_id),
         "definitions_key": plan.definitions_key,
         "tables": len(plan.tables),
         "landings": len(plan.landings),

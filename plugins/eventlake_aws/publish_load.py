@@ -78,7 +78,9 @@ def publish_load(
         ends = list(pool.map(lambda end: _published(catalog, receipt, end), judged))
     _mark_landings(clients, settings, plan, ends)
     _write_load_rows(catalog, settings, plan, receipt, ends, now)
-    outcome = _outcome(settings, receipt, ends, quarantined)
+    outcome = _outcome(
+        receipt, ends, quarantined, load_store.papers(clients, settings).receipt_uri(load_id, job_run_id)
+    )
     outcome = load_store.write_outcome(clients, settings, load_id, outcome)
     release_leases(clients, settings, plan)
     count_load_ended(clients, settings)
@@ -270,7 +272,7 @@ def _load_row(plan: LoadPlan, receipt: Receipt, end: TableEnd, now: datetime) ->
 
 
 def _outcome(
-    settings: Settings, receipt: Receipt, ends: Iterable[TableEnd], newly_quarantined: Mapping[str, int]
+    receipt: Receipt, ends: Iterable[TableEnd], newly_quarantined: Mapping[str, int], receipt_uri: str
 ) -> dict[str, Any]:
     done = [end for end in ends if end.status in (PUBLISHED, EMPTY) and end.receipt is not None]
     receipts = {end.table: end.receipt for end in done if end.receipt is not None}
@@ -291,6 +293,6 @@ def _outcome(
         "quarantined": sum(table.counts.quarantined for table in receipts.values()),
         "quarantined_by_reason": dict(by_reason),
         "newly_quarantined": dict(newly_quarantined),
-        "receipt_uri": load_store.receipt_uri(settings, receipt.load_id, receipt.job_run_id),
+        "receipt_uri": receipt_uri,
         "duplicates_uri": receipt.duplicates_uri,
     }

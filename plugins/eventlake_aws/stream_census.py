@@ -38,15 +38,14 @@ def read_stream(
     clients: Clients,
     settings: Settings,
     since: datetime,
-    until: datetime,
     take: Callable[[Sequence[StreamRecord]], None],
-) -> int:
-    """Hands every record that arrived in the time to `take`, a batch at once. Says how many were seen to come after."""
-    return _read_shards(clients, settings, since, until, _facts, take)
+) -> None:
+    """Hands every record that arrived since then, up to the tip, to `take`, a batch at once."""
+    _read_shards(clients, settings, since, _facts, take)
 
 
 def uuids_of(
-    clients: Clients, settings: Settings, since: datetime, until: datetime, wanted: Collection[RecordIdentity]
+    clients: Clients, settings: Settings, since: datetime, wanted: Collection[RecordIdentity]
 ) -> dict[RecordIdentity, str]:
     """The uuids of a few records, by a second reading: keeping a million uuids for a few would be dear."""
     found: dict[RecordIdentity, str] = {}
@@ -54,7 +53,7 @@ def uuids_of(
     def keep(records: Sequence[tuple[RecordIdentity, str | None]]) -> None:
         found.update((identity, uuid) for identity, uuid in records if uuid is not None and identity in wanted)
 
-    _read_shards(clients, settings, since, until, _identity_and_uuid, keep)
+    _read_shards(clients, settings, since, _identity_and_uuid, keep)
     return found
 
 
@@ -62,20 +61,19 @@ def _read_shards(
     clients: Clients,
     settings: Settings,
     since: datetime,
-    until: datetime,
     of_record: Callable[[str, dict[str, Any]], Any],
     take: Callable[[Any], None],
-) -> int:
+) -> None:
     client = clients.kinesis
     pages = client.get_paginator("list_shards").paginate(StreamName=settings.stream)
     shards = [shard["ShardId"] for page in pages for shard in page["Shards"]]
     lock = Lock()
 
-    def read(shard_id: str) -> int:
-        return _read_shard(client, settings.stream, shard_id, since, until, of_record, take, lock)
+    def read(shard_id: str) -> None:
+        _read_shard(client, settings.stream, shard_id, since, of_record, take, lock)
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        return sum(pool.map(read, shards))
+        list(pool.map(read, shards))
 
 
 def _read_shard(
@@ -83,34 +81,25 @@ def _read_shard(
     stream: str,
     shard_id: str,
     since: datetime,
-    until: datetime,
     of_record: Callable[[str, dict[str, Any]], Any],
     take: Callable[[Any], None],
     lock: Lock,
-) -> int:
+) -> None:
     iterator = client.get_shard_iterator(
         StreamName=stream, ShardId=shard_id, ShardIteratorType="AT_TIMESTAMP", Timestamp=since
     )["ShardIterator"]
-    came_after = 0
     while iterator:
         answer = client.get_records(ShardIterator=iterator, Limit=_RECORDS_A_CALL)
         records = answer["Records"]
-        within = [record for record in records if _is_within(record, since, until)]
-        came_after += sum(record["ApproximateArrivalTimestamp"] > until for record in records)
-        if within:
-            batch = [of_record(shard_id, record) for record in within]
+        # the iterator may begin a little early
+        batch = [of_record(shard_id, record) for record in records if record["ApproximateArrivalTimestamp"] >= since]
+        if batch:
             with lock:
                 take(batch)
         # an empty answer is no end: only the tip is, or a closed shard's last record
         if not records and int(answer.get("MillisBehindLatest", 0)) == 0:
             break
         iterator = answer.get("NextShardIterator")
-    return came_after
-
-
-def _is_within(record: dict[str, Any], since: datetime, until: datetime) -> bool:
-    arrived_at: datetime = record["ApproximateArrivalTimestamp"]
-    return since <= arrived_at <= until
 
 
 def _facts(shard_id: str, record: dict[str, Any]) -> StreamRecord:

@@ -1,0 +1,203 @@
+"""The steps of rolling up on the worker: what is out of date, and publishing what the job rebuilt.
+
+Each rollup remembers in its snapshot which snapshots of its sources it has seen; nothing else keeps that state.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import datetime
+from typing import Any
+
+from pyiceberg.catalog.glue import GlueCatalog
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.table import DataScan, Table
+
+from eventlake.definitions import Rollup, parse_rollup
+from eventlake.errors import TerminalError
+from eventlake.leases import LeaseAnswer, lease_of_table
+from eventlake.load_plan import adopt_or_open, load_id_prefix
+from eventlake.rollup_plan import (
+    DataFile,
+    RollupEntry,
+    RollupPlan,
+    RollupReceipt,
+    RollupReceiptEntry,
+    SourceChange,
+    changed_days,
+    parse_rollup_receipt,
+    parse_sources,
+    plan_rollup,
+    sources_text,
+)
+from eventlake.settings import ROLLUPS_DATABASE, Settings
+from eventlake_aws import lease_store
+from eventlake_aws.clients import Clients
+from eventlake_aws.definitions_store import current_definitions
+from eventlake_aws.iceberg_catalog import open_catalog
+from eventlake_aws.paper_store import ROLLUPS_PREFIX, Papers
+from eventlake_aws.publish import JOB_RUN_ID_PROPERTY, Published, Staged, Stale, publish_table
+
+_LOG = logging.getLogger(__name__)
+
+SOURCES_PROPERTY = "eventlake.sources"
+ROLLUP_RUN_ID_PROPERTY = "eventlake.rollup_run_id"
+
+
+def plan_rollups(clients: Clients, settings: Settings, *, dag_id: str, run_id: str, now: datetime) -> dict[str, Any]:
+    """Writes down every date of every rollup that is out of date, or adopts what a former try wrote."""
+    papers = Papers(clients, settings, ROLLUPS_PREFIX)
+    rollup_run_id, is_adopted = adopt_or_open(dag_id, run_id, papers.known(load_id_prefix(dag_id, run_id)))
+    if is_adopted:
+        plan = RollupPlan.from_json(papers.read_plan(rollup_run_id))
+        lease_store.take_leases(clients, settings, _leases(plan), rollup_run_id, now)
+        return _answer(papers, plan)
+    definitions = current_definitions(clients, settings)
+    catalog = open_catalog(settings)
+    entries: list[RollupEntry] = []
+    for name, sql in sorted(definitions.rollups.items()):
+        lease = lease_of_table(f"{ROLLUPS_DATABASE}.{name}")
+        if lease_store.take_lease(clients, settings, lease, rollup_run_id, now) is LeaseAnswer.REFUSED:
+            continue
+        entry = _out_of_date(catalog, parse_rollup(name, sql))
+        if entry is None:
+            lease_store.release_lease(clients, settings, lease, rollup_run_id)
+        else:
+            entries.append(entry)
+    plan = RollupPlan(rollup_run_id, now.isoformat(), definitions.key, tuple(entries))
+    if plan.rollups:
+        plan = RollupPlan.from_json(papers.write_plan(rollup_run_id, plan.to_json()))
+    return _answer(papers, plan)
+
+
+def publish_rollups(
+    clients: Clients, settings: Settings, *, rollup_run_id: str, job_run_id: str, now: datetime
+) -> dict[str, Any]:
+    """Publishes each rebuilt rollup; a stale one is rebuilt by the next run. Idempotent."""
+    papers = Papers(clients, settings, ROLLUPS_PREFIX)
+    ended = papers.read_outcome(rollup_run_id)
+    if ended is not None:
+        return ended
+    plan = RollupPlan.from_json(papers.read_plan(rollup_run_id))
+    receipt = parse_rollup_receipt(papers.read_receipt(rollup_run_id, job_run_id))
+    _require_same_run(receipt, plan, job_run_id)
+    catalog = open_catalog(settings)
+    outcome: dict[str, Any] = {
+        "rollup_run_id": rollup_run_id,
+        "job_run_id": job_run_id,
+        "published": {},
+        "empty": [],
+        "held": {},
+        "stale": [],
+        "days": {},
+        "ended_at": now.isoformat(),
+        "receipt_uri": papers.receipt_uri(rollup_run_id, job_run_id),
+    }
+    for entry in plan.rollups:
+        done = next((one for one in receipt.rollups if one.table == entry.table), None)
+        _publish_one(catalog, receipt, entry, done, outcome)
+    outcome = papers.write_outcome(rollup_run_id, outcome)
+    for lease in _leases(plan):
+        lease_store.release_lease(clients, settings, lease, rollup_run_id)
+    _LOG.info(json.dumps({"decision": "publish_rollups"} | outcome))
+    return outcome
+
+
+def _publish_one(
+    catalog: GlueCatalog,
+    receipt: RollupReceipt,
+    entry: RollupEntry,
+    done: RollupReceiptEntry | None,
+    outcome: dict[str, Any],
+) -> None:
+    if done is None or done.error is not None:
+        outcome["held"][entry.table] = ["the receipt does not speak of it" if done is None else f"error: {done.error}"]
+        return
+    if done.staged_snapshot_id is None:
+        outcome["empty"].append(entry.table)
+        return
+    staged = Staged(
+        entry.table,
+        done.base_snapshot_id,
+        done.staged_snapshot_id,
+        done.branch,
+        done.added_records,
+        {
+            ROLLUP_RUN_ID_PROPERTY: receipt.rollup_run_id,
+            JOB_RUN_ID_PROPERTY: receipt.job_run_id,
+            # a rollup that misremembers what it has seen is never rebuilt again
+            SOURCES_PROPERTY: sources_text(entry.sources),
+        },
+    )
+    answer = publish_table(catalog, staged)
+    if isinstance(answer, Published):
+        outcome["published"][entry.table] = done.added_records
+        outcome["days"][entry.table] = list(entry.dates)
+    elif isinstance(answer, Stale):
+        outcome["stale"].append(entry.table)
+    else:
+        outcome["held"][entry.table] = [answer.reason]
+
+
+def _out_of_date(catalog: GlueCatalog, rollup: Rollup) -> RollupEntry | None:
+    """What to rebuild; nothing while a source of the rollup has no table or was never published."""
+    table = _load(catalog, f"{ROLLUPS_DATABASE}.{rollup.name}")
+    snapshot = None if table is None else table.current_snapshot()
+    summary = snapshot.summary.additional_properties if snapshot is not None and snapshot.summary is not None else {}
+    seen = parse_sources(summary.get(SOURCES_PROPERTY))
+    changes: list[SourceChange] = []
+    for name in rollup.sources:
+        source = _load(catalog, name)
+        shown = None if source is None else source.current_snapshot()
+        if source is None or shown is None:
+            return None
+        changes.append(_change(name, source, shown.snapshot_id, seen.get(name)))
+    return plan_rollup(rollup.name, None if snapshot is None else snapshot.snapshot_id, changes)
+
+
+def _change(name: str, source: Table, current: int, seen: int | None) -> SourceChange:
+    if seen == current:
+        return SourceChange(name, current, frozenset())
+    is_kept = seen is not None and source.metadata.snapshot_by_id(seen) is not None
+    before = _files(source.scan(snapshot_id=seen)) if is_kept else None
+    return SourceChange(name, current, changed_days(before, _files(source.scan(snapshot_id=current))))
+
+
+def _files(scan: DataScan) -> list[DataFile]:
+    files = []
+    for task in scan.plan_files():
+        deletes = sorted(delete.file_path for delete in task.delete_files)
+        # partitioned by day, and by nothing before it
+        files.append(DataFile("\n".join([task.file.file_path, *deletes]), str(task.file.partition[0])))
+    return files
+
+
+def _load(catalog: GlueCatalog, name: str) -> Table | None:
+    try:
+        return catalog.load_table(name)
+    except NoSuchTableError:
+        return None
+
+
+def _leases(plan: RollupPlan) -> list[str]:
+    return [lease_of_table(entry.table) for entry in plan.rollups]
+
+
+def _require_same_run(receipt: RollupReceipt, plan: RollupPlan, job_run_id: str) -> None:
+    if (receipt.rollup_run_id, receipt.job_run_id) != (plan.rollup_run_id, job_run_id):
+        raise TerminalError(
+            f"publishing rollups {plan.rollup_run_id}: received a receipt of {receipt.rollup_run_id} run "
+            f"{receipt.job_run_id}; valid is run {job_run_id}; nothing was published; clear stage_rollups"
+        )
+
+
+def _answer(papers: Papers, plan: RollupPlan) -> dict[str, Any]:
+    return {
+        "rollup_run_id": plan.rollup_run_id,
+        "plan_uri": papers.plan_uri(plan.rollup_run_id),
+        "receipt_prefix": papers.folder_uri(plan.rollup_run_id),
+        "rollups": len(plan.rollups),
+        "dates": sum(len(entry.dates) for entry in plan.rollups),
+        "nothing_to_do": not plan.rollups,
+    }
