@@ -120,7 +120,7 @@ _VALUES = st.recursive(
 @given(
     st.lists(st.tuples(st.sampled_from(["sale", "refund"]), st.dictionaries(_NAMES, _VALUES, max_size=4)), max_size=5)
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_no_event_breaks_the_contract_drafted_from_it(events: list[tuple[str, dict[str, Any]]]) -> None:
     # given
     lines = [json.dumps(fields | {"event_name": f"shop:{subtype}"}) for subtype, fields in events]

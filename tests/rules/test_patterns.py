@@ -87,6 +87,7 @@ def test_every_uuid_has_the_format_uuid(value: uuid.UUID) -> None:
     ("name", "text", "fits"),
     [
         ("date", "2024-02-29", True),
+        ("date", "", False),
         ("date", "2023-02-29", False),
         ("date", "1900-02-29", False),
         ("date", "2000-02-29", True),

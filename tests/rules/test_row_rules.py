@@ -160,7 +160,7 @@ def test_fields_are_compared(schema: dict[str, Any], left: str, operator: str, r
 
 def test_types_bind_all_subtypes_of_a_table_and_the_rest_binds_its_own() -> None:
     # given
-    order = a_contract({"amount": {"type": "integer", "minimum": 1}}, required=["amount"])
+    order = a_contract({"amount": {"type": "integer", "minimum": 1}, "coupon": {"type": "string"}}, required=["coupon"])
     refund = a_contract({"reason": {"type": "string", "enum": ["late"]}}, key="payment/refund")
     rules = table_rules([order, refund])
 
@@ -197,6 +197,7 @@ def test_json_text_is_not_looked_into_and_that_is_said() -> None:
         (a_line(amount=5, currency="EURO"), ("bad_format", "order.currency.pattern", "currency")),
         (a_line(amount=5, tags=["x"]), ("not_in_set", "order.tags[].enum", "tags[]")),
         (a_line(amount=5, net=6), ("cross_field", "order.net_below", "net")),
+        (a_line(amount=0), ("cross_field", "order.currency.required.if1", "currency")),
     ],
 )
 def test_a_bad_line_is_explained(line: str, expected: tuple[str, str, str] | None) -> None:
@@ -208,7 +209,10 @@ def test_a_bad_line_is_explained(line: str, expected: tuple[str, str, str] | Non
         "tags": {"type": "array", "items": {"type": "string", "enum": ["new"]}},
     }
     below = {"name": "net_below", "left": "net", "operator": "<=", "right": "amount"}
-    rules = row_rules(a_contract(properties, required=["amount"], x_rules=[below]))
+    of_nothing = {"properties": {"amount": {"const": 0}}, "required": ["amount"]}
+    names_currency = {"required": ["currency"]}
+    keywords: dict[str, Any] = {"if_": of_nothing, "then": names_currency, "x_rules": [below]}
+    rules = row_rules(a_contract(properties, required=["amount"], **keywords))
 
     # when / then
     assert explain_line(line, rules) == expected
@@ -395,7 +399,7 @@ def _as_text(event: dict[str, Any]) -> str:
 
 
 @given(_contracts_and_events())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_the_library_of_json_schema_agrees(case: tuple[dict[str, Any], dict[str, Any]]) -> None:
     # given
     schema, event = case

@@ -146,7 +146,7 @@ def test_a_table_grows_and_widens() -> None:
     wanted = [
         Column("a", "bigint"),
         Column("b", "double"),
-        Column("s", "struct<x:bigint,n:struct<d:decimal(12,2),e:string>>"),
+        Column("s", "struct<x:bigint,m:decimal(9,2),n:struct<d:decimal(12,2),e:string>>"),
         Column("l", "array<struct<y:string,z:double>>"),
         Column("new", "string", "what it is"),
     ]
@@ -159,11 +159,12 @@ def test_a_table_grows_and_widens() -> None:
         WidenColumn(("a",), "int", "bigint"),
         WidenColumn(("b",), "float", "double"),
         WidenColumn(("s", "x"), "int", "bigint"),
+        AddColumn(("s", "m"), "decimal(9,2)"),
         AddColumn(("s", "n"), "struct<d:decimal(12,2),e:string>"),
         AddColumn(("l", "[]", "z"), "double"),
         AddColumn(("new",), "string", "what it is"),
     )
-    assert changes[4].dotted == "l.element.z"
+    assert changes[5].dotted == "l.element.z"
 
 
 @pytest.mark.parametrize(

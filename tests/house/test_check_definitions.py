@@ -1,0 +1,101 @@
+"""The definitions in include/ are valid, and `make check` and `make contract` say by name what is not."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from check_definitions import INCLUDE, check_folder
+from draft_contracts import draft_definitions, main
+from tests.contract_builders import a_schema
+
+
+def write(folder: Path, name: str, content: object) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def a_suite(column: str = "event_uuid") -> dict[str, Any]:
+    expectation = {"type": "expect_x", "kwargs": {"column": column}, "meta": {"severity": "low"}}
+    return {"name": "payment", "expectations": [expectation]}
+
+
+def test_what_the_lake_is_told_is_valid() -> None:
+    findings = check_folder(INCLUDE)
+    assert findings.faults == []
+    assert findings.counts["contracts"] > 0
+
+
+PLANTED: list[tuple[str, object, str]] = [
+    ("contracts/payment/refund.json", "{", "refund.json: received"),
+    ("contracts/payment/refund.json", '{"type": "object", "type": "object"}', "'type' twice"),
+    ("contracts/payment/refund.json", {"type": "object"}, "x-owner"),
+    ("contracts/payment/refund.json", a_schema({"AMOUNT": {}}, key="payment/refund"), "one spelling"),
+    ("contracts/refund.json", a_schema(), "nobody reads it there"),
+    ("expectations/payment.json", a_suite("amuont"), "column 'amuont'"),
+    ("expectations/shop.json", a_suite(), "a type with contracts: payment"),
+    ("expectations/payment.json", {"name": "payment"}, "name and expectations"),
+    ("rollups/revenue.sql", "SELECT 1", "-- description:"),
+    (
+        "rollups/revenue.sql",
+        "-- description: d\n-- partition: event_date\n-- sources: events.shop_events\nSELECT * FROM events.shop_events",
+        "source events.shop_events",
+    ),
+    ("rollups/revenue.txt", "SELECT 1", "nobody reads it there"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "word"), PLANTED, ids=[f"{n}: {w}" for n, _, w in PLANTED])
+def test_a_fault_is_found_and_named(tmp_path: Path, name: str, content: object, word: str) -> None:
+    # given
+    write(tmp_path, "contracts/payment/order.json", a_schema({"amount": {"type": "integer"}}))
+    assert check_folder(tmp_path).faults == []
+
+    # when
+    write(tmp_path, name, content)
+
+    # then
+    (fault,) = check_folder(tmp_path).faults
+    assert word in fault
+    assert "\n" not in fault
+
+
+def test_drafts_leave_what_there_is_and_pass_the_check(tmp_path: Path) -> None:
+    # given
+    order = write(tmp_path, "known/contracts/payment/order.json", a_schema({"amount": {"type": "integer"}}))
+    lines = [
+        {"event_name": "payment:order", "amount": 1},
+        {"event_name": "payment:tip", "amount": "much"},
+        {"event_name": "shop:sale:online", "amount": "much"},
+        {"event_name": "Signup"},
+    ]
+    events = tmp_path / "events"
+    events.write_bytes(gzip.compress(b"\n\n".join(json.dumps(each).encode() for each in lines) + b"\nnot json\n"))
+
+    # when
+    drafted = draft_definitions(events, [tmp_path / "known", tmp_path / "drafts"], tmp_path / "drafts")
+
+    # then
+    assert (drafted.lines, drafted.unreadable, drafted.without_valid_name) == (5, 1, 1)
+    assert (drafted.contracts, drafted.suites) == (["shop/sale"], ["shop"])
+    assert drafted.contracted_already == ["payment/order"]
+    assert list(drafted.left_uncontracted) == ["payment/tip"]
+    assert check_folder(tmp_path / "drafts").faults == []
+    assert json.loads(order.read_text()) == a_schema({"amount": {"type": "integer"}})
+
+
+@pytest.mark.parametrize("content", [None, gzip.compress(b"{}")[:-4]], ids=["no file", "half a gzip"])
+def test_an_input_that_cannot_be_read_is_said(
+    tmp_path: Path, content: bytes | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events = tmp_path / "events.ndjson.gz"
+    if content is not None:
+        events.write_bytes(content)
+    assert main(["--input", str(events), "--output", str(tmp_path / "drafts")]) == 1
+    assert "correct INPUT" in capsys.readouterr().err
