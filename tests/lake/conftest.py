@@ -1,0 +1,92 @@
+"""A lake without Airflow and without Spark: a running emulator, the buckets, tables and stream of one lake a test.
+
+Belongs in here: start and stop, and what a load job would have left behind. Does not belong here: what is held of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from eventlake.settings import DATABASES, Settings
+from eventlake_aws.clients import Clients
+from lake_builders import Lake
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = ROOT / ".venvs/emulator/bin/python"
+
+
+@pytest.fixture(scope="session")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One server for the folder; every test makes a lake of its own on it."""
+    folder = tmp_path_factory.mktemp("emulator")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", "/"),
+        "GATEWAY_PORT": "0",
+        "STATE_DIR": str(folder / "state"),
+        "S3_DATA_DIR": str(folder / "s3"),
+    }
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [str(PYTHON), "-m", "emulator"], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line.startswith("emulator: http://127.0.0.1:"), (line, (folder / "log").read_text())
+            url = line.split()[1]
+            wait_until_healthy(url)
+            yield url
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def environment(endpoint: str) -> Iterator[None]:
+    """What a worker's environment says, for the whole folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": "eu-west-1",
+            "AWS_DEFAULT_REGION": "eu-west-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }.items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture
+def lake(environment: None) -> Lake:
+    """The resources of one lake. The Glue databases are shared, so tests name their tables apart."""
+    settings = Settings(prefix=f"t{uuid.uuid4().hex[:8]}", delivery_buffer_seconds=1)
+    clients = Clients(settings)
+    made = Lake(settings, clients)
+    made.create()
+    for database in DATABASES:
+        with contextlib.suppress(clients.glue.exceptions.AlreadyExistsException):
+            clients.glue.create_database(DatabaseInput={"Name": database})
+    made.forget_tables()
+    return made
+
+
+def wait_until_healthy(url: str) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError):
+            if urllib.request.urlopen(f"{url}/_ministack/health", timeout=2).status == 200:
+                return
+        time.sleep(0.05)
+    pytest.fail("waited 20 s for a healthy emulator")

@@ -1,0 +1,285 @@
+"""Makes what the stations before and beside the worker would have left: landings, raw objects, staged branches, receipts.
+
+The rows are written by PyIceberg where production has Spark; what publishing looks at is the same.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cached_property
+from typing import Any
+from zlib import crc32
+
+import pyarrow as pa
+from pyiceberg.catalog.glue import GlueCatalog
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.table import Table
+from pyiceberg.transforms import IdentityTransform
+
+from eventlake.load_plan import LoadPlan, branch_name
+from eventlake.settings import DATABASES, Settings
+from eventlake_aws.clients import Clients
+from eventlake_aws.iceberg_catalog import open_catalog
+from eventlake_aws.publish import JOB_RUN_ID_PROPERTY, LOAD_ID_PROPERTY
+
+NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+DEFINITIONS_KEY = "control/definitions/0123456789ab.json"
+
+ROW = pa.schema(
+    [
+        pa.field("event_uuid", pa.string()),
+        pa.field("event_type", pa.string()),
+        pa.field("event_date", pa.date32()),
+        pa.field("ingested_at", pa.timestamp("us", tz="UTC")),
+        pa.field("shard_id", pa.string()),
+        pa.field("sequence_number", pa.string()),
+        pa.field("load_id", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One event as the tests think of it."""
+
+    event_uuid: str
+    sequence_number: int
+    event_type: str = "payment"
+    event_subtype: str = "order"
+    day: str = "2026-11-21"
+    ingested_at: str = "2026-11-21T08:00:01.123Z"
+    shard_id: str = "shardId-000000000000"
+
+    @property
+    def line(self) -> bytes:
+        """The enriched event, as admission writes it."""
+        return (
+            f'{{"event_uuid":"{self.event_uuid}","event_name":"{self.event_type}:{self.event_subtype}","created_at":1'
+            f',"created_datetime":"{self.day}T08:00:00Z","event_type":"{self.event_type}"'
+            f',"event_subtype":"{self.event_subtype}","event_detail":null'
+            f',"_lake":{{"ingested_at":"{self.ingested_at}","shard_id":"{self.shard_id}"'
+            f',"sequence_number":"{self.sequence_number}","area":"raw","day":"{self.day}","code_hash":"0123456789ab"}}}}'
+        ).encode()
+
+    def row(self, load_id: str) -> dict[str, Any]:
+        return {
+            "event_uuid": self.event_uuid,
+            "event_type": self.event_type,
+            "event_date": date.fromisoformat(self.day),
+            "ingested_at": datetime.fromisoformat(self.ingested_at),
+            "shard_id": self.shard_id,
+            "sequence_number": str(self.sequence_number),
+            "load_id": load_id,
+        }
+
+
+@dataclass
+class Lake:
+    settings: Settings
+    clients: Clients
+
+    @cached_property
+    def catalog(self) -> GlueCatalog:
+        return open_catalog(self.settings)
+
+    def create(self) -> None:
+        s3, dynamodb = self.clients.s3, self.clients.dynamodb
+        for bucket in (self.settings.raw_bucket, self.settings.lake_bucket):
+            s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        for table, key in (
+            (self.settings.claims_table, "event_uuid"),
+            (self.settings.leases_table, "lease_name"),
+            (self.settings.positions_table, "shard_id"),
+        ):
+            dynamodb.create_table(
+                TableName=table,
+                BillingMode="PAY_PER_REQUEST",
+                AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
+                KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
+            )
+        self._create_landings()
+        self.clients.kinesis.create_stream(StreamName=self.settings.stream, ShardCount=2)
+        self.clients.sns.create_topic(Name=self.settings.alerts_topic_arn.rsplit(":", 1)[1])
+        self.define({"payment/order": {"x-owner": "team-payments"}, "lesson/exercise": {"x-owner": "team-lessons"}})
+
+    def _create_landings(self) -> None:
+        names = ("object_key", "etag", "waiting_slot", "landed_at")
+        self.clients.dynamodb.create_table(
+            TableName=self.settings.landings_table,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
+            KeySchema=[
+                {"AttributeName": "object_key", "KeyType": "HASH"},
+                {"AttributeName": "etag", "KeyType": "RANGE"},
+            ],
+            GlobalSecondaryIndexes=[
+                {
+                    "IndexName": "waiting",
+                    "KeySchema": [
+                        {"AttributeName": "waiting_slot", "KeyType": "HASH"},
+                        {"AttributeName": "landed_at", "KeyType": "RANGE"},
+                    ],
+                    "Projection": {"ProjectionType": "ALL"},
+                }
+            ],
+        )
+
+    def forget_tables(self) -> None:
+        """Tables of the lake of the test before: databases bear no lake's name."""
+        for database in DATABASES:
+            for entry in self.clients.glue.get_tables(DatabaseName=database)["TableList"]:
+                self.clients.glue.delete_table(DatabaseName=database, Name=entry["Name"])
+
+    def define(self, contracts: Mapping[str, Any], rollups: Mapping[str, str] | None = None) -> None:
+        bundle = {"hash": "0123456789ab", "contracts": contracts, "suites": {}, "rollups": dict(rollups or {})}
+        self.put_lake(DEFINITIONS_KEY, json.dumps(bundle).encode())
+        self.put_lake(
+            "control/definitions/current.json", json.dumps({"key": DEFINITIONS_KEY, "hash": "0123456789ab"}).encode()
+        )
+
+    def put_lake(self, key: str, body: bytes) -> None:
+        self.clients.s3.put_object(Bucket=self.settings.lake_bucket, Key=key, Body=body)
+
+    def land(self, events: Sequence[Sent], name: str = "a", area: str = "raw", is_recorded: bool = True) -> str:
+        """A raw object of these events (of one type, subtype and day), and its landing; gives the key."""
+        first = events[0]
+        year, month, day = first.day.split("-")
+        key = (
+            f"{area}/event_type={first.event_type}/event_subtype={first.event_subtype}"
+            f"/year={year}/month={month}/day={day}/{name}.gz"
+        )
+        return self.land_body(key, b"\n".join(event.line for event in events) + b"\n", area, first, is_recorded)
+
+    def land_body(self, key: str, body: bytes, area: str, first: Sent | None, is_recorded: bool = True) -> str:
+        packed = gzip.compress(body)
+        answer = self.clients.s3.put_object(Bucket=self.settings.raw_bucket, Key=key, Body=packed)
+        if is_recorded:
+            item = {
+                "object_key": {"S": key},
+                "etag": {"S": answer["ETag"].strip('"')},
+                "size_bytes": {"N": str(len(packed))},
+                "area": {"S": area},
+                "event_type": {"S": first.event_type if first else ""},
+                "event_subtype": {"S": first.event_subtype if first else ""},
+                "landed_at": {"S": "2026-11-21T08:00:02.000Z"},
+                "status": {"S": "waiting"},
+                "waiting_slot": {"S": f"{area}#{crc32(key.encode()) % 16:02d}"},
+            }
+            self.clients.dynamodb.put_item(TableName=self.settings.landings_table, Item=item)
+        return key
+
+    def landing(self, key: str) -> dict[str, Any]:
+        answer = self.clients.dynamodb.query(
+            TableName=self.settings.landings_table,
+            KeyConditionExpression="object_key = :key",
+            ExpressionAttributeValues={":key": {"S": key}},
+        )
+        (item,) = answer["Items"]
+        return {name: next(iter(value.values())) for name, value in item.items()}
+
+    def table(self, name: str) -> Table:
+        if not self.catalog.table_exists(name):
+            database, _, table = name.partition(".")
+            location = f"{self.settings.warehouse_uri}/{database}.db/{table}"
+            made = self.catalog.create_table(name, schema=ROW, location=location)
+            with made.update_spec() as update:
+                update.add_field("event_date", IdentityTransform(), "event_date")
+        return self.catalog.load_table(name)
+
+    def rows(self, name: str) -> list[str]:
+        """Uuids that readers see, sorted."""
+        uuids: list[str] = self.catalog.load_table(name).scan().to_arrow().column("event_uuid").to_pylist()
+        return sorted(uuids)
+
+    def stage(self, name: str, events: Sequence[Sent], load_id: str, job_run_id: str, branch: str | None = None) -> int:
+        """What the job leaves in a table: a branch with the rows, on what main shows; gives the staged snapshot."""
+        table = self.table(name)
+        if table.current_snapshot() is None:
+            table.append(ROW.empty_table())
+        branch = branch or branch_name(load_id, job_run_id)
+        base = table.current_snapshot()
+        assert base is not None
+        if branch not in table.metadata.refs:
+            table.manage_snapshots().create_branch(base.snapshot_id, branch).commit()
+        table.append(
+            pa.Table.from_pylist([event.row(load_id) for event in events], schema=ROW),
+            snapshot_properties={LOAD_ID_PROPERTY: load_id, JOB_RUN_ID_PROPERTY: job_run_id},
+            branch=branch,
+        )
+        return table.refresh().metadata.refs[branch].snapshot_id
+
+    def publish_directly(self, name: str, events: Sequence[Sent]) -> None:
+        """Somebody else's publish."""
+        self.table(name).append(pa.Table.from_pylist([event.row("other") for event in events], schema=ROW))
+
+    def receipt_entry(
+        self, plan: LoadPlan, table: str, job_run_id: str, loaded: Sequence[Sent], **changes: Any
+    ) -> dict[str, Any]:
+        """Stages the rows and gives the entry of a receipt that says so."""
+        planned = plan.table(table)
+        assert planned is not None
+        base = self.table(table).current_snapshot() if self.catalog.table_exists(table) else None
+        staged = self.stage(table, loaded, plan.load_id, job_run_id) if loaded else None
+        duplicate, quarantined = changes.pop("duplicate", 0), changes.pop("quarantined", 0)
+        lines = len(loaded) + duplicate + quarantined
+        landings = [
+            {
+                "object_key": landing.object_key,
+                "etag": landing.etag,
+                "lines": lines if number == 0 else 0,
+                "first_day": "2026-11-21",
+                "last_day": "2026-11-21",
+            }
+            for number, landing in enumerate(planned.landings)
+        ]
+        if base is None and staged is not None:
+            base_id = self.catalog.load_table(table).metadata.snapshot_by_id(staged).parent_snapshot_id  # type: ignore[union-attr]
+        else:
+            base_id = None if base is None else base.snapshot_id
+        return {
+            "table": table,
+            "event_type": planned.event_type,
+            "base_snapshot_id": base_id,
+            "staged_snapshot_id": staged,
+            "branch": branch_name(plan.load_id, job_run_id),
+            "counts": {"lines": lines, "loaded": len(loaded), "duplicate": duplicate, "quarantined": quarantined},
+            "added_records": len(loaded),
+            "added_files": 1,
+            "days": {"2026-11-21": len(loaded)} if loaded else {},
+            "landings": landings,
+            "quarantined_by_reason": {"wrong_type": quarantined} if quarantined else {},
+            "validation": {"success": True, "results": []},
+            "error": None,
+        } | changes
+
+    def write_receipt(
+        self,
+        plan: LoadPlan,
+        job_run_id: str,
+        entries: Sequence[Mapping[str, Any]],
+        quarantine: Sequence[Mapping[str, Any]] = (),
+        duplicates: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        folder = f"control/loads/{plan.load_id}/"
+        uris: dict[str, str | None] = {"quarantine": None, "duplicates": None}
+        for kind, rows in (("quarantine", quarantine), ("duplicates", duplicates)):
+            if rows:
+                key = f"{folder}{kind}-{job_run_id}.ndjson.gz"
+                self.put_lake(key, gzip.compress("".join(json.dumps(row) + "\n" for row in rows).encode()))
+                uris[kind] = f"s3://{self.settings.lake_bucket}/{key}"
+        receipt = {
+            "load_id": plan.load_id,
+            "job_run_id": job_run_id,
+            "plan_uri": f"s3://{self.settings.lake_bucket}/{folder}plan.json",
+            "code_hash": "0123456789ab",
+            "started_at": "2026-11-21T09:00:00Z",
+            "ended_at": "2026-11-21T09:01:00Z",
+            "tables": list(entries),
+            "quarantine_uri": uris["quarantine"],
+            "duplicates_uri": uris["duplicates"],
+        }
+        self.put_lake(f"{folder}receipt-{job_run_id}.json", json.dumps(receipt).encode())
