@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from lake_builders import Lake
 
 from eventlake.settings import DATABASES, Settings
 from eventlake_aws.clients import Clients
-from lake_builders import Lake
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".venvs/emulator/bin/python"

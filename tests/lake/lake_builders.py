@@ -1,4 +1,4 @@
-"""Makes what the stations before and beside the worker would have left: landings, raw objects, staged branches, receipts.
+"""Makes what the stations beside the worker would have left: landings, raw objects, staged branches, receipts.
 
 The rows are written by PyIceberg where production has Spark; what publishing looks at is the same.
 """
@@ -16,7 +16,6 @@ from zlib import crc32
 
 import pyarrow as pa
 from pyiceberg.catalog.glue import GlueCatalog
-from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.table import Table
 from pyiceberg.transforms import IdentityTransform
 

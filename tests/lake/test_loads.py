@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from lake_builders import NOW, Lake, Sent
 
 from eventlake.errors import TerminalError
 from eventlake.leases import LeaseAnswer
@@ -14,7 +15,6 @@ from eventlake_aws.control_tables import LOADS, VALIDATIONS
 from eventlake_aws.load_steps import abandon_load, plan_and_store_load, release_load
 from eventlake_aws.publish import Published, Stale, main_snapshot_id, move_main
 from eventlake_aws.publish_load import publish_load
-from lake_builders import NOW, Lake, Sent
 
 TABLE = "events.payment_events"
 FIRST, SECOND, THIRD = (Sent(f"uuid-{number}", 100 + number) for number in range(3))
