@@ -262,7 +262,10 @@ def _value(path: Path) -> str:
 
 
 def _quoted(text: str) -> str:
-    """For supervisord's shell-like lists; it has no way to carry a line break or a quote inside quotes."""
-    if '"' in text or "\n" in text or "\\" in text:
-        raise TerminalError(f"telling supervisord about {text!r}: quotes, backslashes and line breaks do not pass")
+    """For supervisord's shell-like lists, which have no way to carry these characters."""
+    if any(odd in text for odd in ('"', "\n", "\\", " ;")):
+        raise TerminalError(
+            f"telling supervisord about {text!r}: a double quote, a backslash, a line break or ' ;' does not pass; "
+            "rename the folder or the value"
+        )
     return '"' + text.replace("%", "%%") + '"'
