@@ -9,6 +9,7 @@ Environment (all optional):
     EMULATOR_JOBS_PYTHON    the Python that Glue jobs run on; this one when not set
     EMULATOR_JOBS_JARS      folder of jars that `--datalake-formats iceberg` puts into a job
     EMULATOR_JOBS_DRIVER_MEMORY   2g
+    EMULATOR_JOBS_JAVA_OPTIONS    quick to start; empty for runs of many minutes, which full compilation serves better
     EMULATOR_FAULTS         a JSON file of faults to inject, tests only (emulator/faults.py)
     EMULATOR_WITHOUT        names of fixes to leave out, comma separated, tests only (emulator/patches.py)
 Healthy when GET /_ministack/health answers 200. Exit: 0 after a stop, 2 when it cannot start (one line says why).

@@ -79,14 +79,14 @@ class Emulator:
         self.log.close()
         return code
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, **options: Any) -> Any:
         return boto3.client(
             service,
             endpoint_url=self.endpoint,
             region_name="eu-west-1",
             aws_access_key_id="test",
             aws_secret_access_key="test",
-            config=Config(retries={"max_attempts": 1}, s3={"addressing_style": "path"}),
+            config=Config(retries={"max_attempts": 1}, s3={"addressing_style": "path"}, **options),
         )
 
     def fault(self, **faults: int) -> None:

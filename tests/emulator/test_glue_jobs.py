@@ -146,6 +146,8 @@ def test_timeout_is_in_minutes(emulator: Emulator, name: str) -> None:
     """https://docs.aws.amazon.com/glue/latest/webapi/API_StartJobRun.html: Timeout"""
     make_job(emulator, name, "import time; time.sleep(2)", Timeout=1)
     assert end_of(emulator, name, start(emulator, name))["JobRunState"] == "SUCCEEDED"
+    short = emulator.client("glue", parameter_validation=False).start_job_run(JobName=name, Timeout=0.01)["JobRunId"]
+    assert end_of(emulator, name, short)["JobRunState"] == "TIMEOUT"
 
 
 def test_runs_beyond_the_limit_are_refused(emulator: Emulator, name: str) -> None:

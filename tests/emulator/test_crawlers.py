@@ -1,0 +1,249 @@
+"""Crawlers, the catalog's partitions and Athena over what a crawler wrote, as AWS documents them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.emulator.running import ROLE, Emulator, make_bucket, wait_for
+
+GROUPED = {
+    "Version": 1.0,
+    "Grouping": {"TableGroupingPolicy": "CombineCompatibleSchemas", "TableLevelConfiguration": 3},
+}
+
+
+def put_lines(emulator: Emulator, bucket: str, folder: str, *rows: dict[str, Any], file: str = "a.gz") -> None:
+    body = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    emulator.client("s3").put_object(Bucket=bucket, Key=f"{folder}/{file}", Body=gzip.compress(body))
+
+
+def make_crawler(emulator: Emulator, name: str, exclusions: tuple[str, ...] = (), **options: Any) -> None:
+    glue = emulator.client("glue")
+    glue.create_database(DatabaseInput={"Name": name})
+    settings = {"Configuration": json.dumps(GROUPED), **options}
+    glue.create_crawler(
+        Name=name,
+        Role=ROLE,
+        DatabaseName=name,
+        Targets={"S3Targets": [{"Path": f"s3://{name}/raw/", "Exclusions": list(exclusions)}]},
+        **settings,
+    )
+
+
+def crawl(emulator: Emulator, name: str) -> dict[str, Any]:
+    glue = emulator.client("glue")
+    glue.start_crawler(Name=name)
+    found: dict[str, Any] = wait_for(
+        lambda: (one := glue.get_crawler(Name=name)["Crawler"])["State"] == "READY" and one, "the crawl's end"
+    )
+    return found
+
+
+def tables(emulator: Emulator, name: str) -> dict[str, dict[str, Any]]:
+    return {one["Name"]: one for one in emulator.client("glue").get_tables(DatabaseName=name)["TableList"]}
+
+
+def columns(table: dict[str, Any]) -> dict[str, str]:
+    return {one["Name"]: one["Type"] for one in table["StorageDescriptor"]["Columns"]}
+
+
+def query(emulator: Emulator, name: str, sql: str) -> list[list[str | None]]:
+    athena = emulator.client("athena")
+    run = athena.start_query_execution(
+        QueryString=sql,
+        QueryExecutionContext={"Database": name},
+        ResultConfiguration={"OutputLocation": f"s3://{name}/results/"},
+    )["QueryExecutionId"]
+
+    def status() -> Any:
+        found = athena.get_query_execution(QueryExecutionId=run)["QueryExecution"]["Status"]
+        return found["State"] in ("SUCCEEDED", "FAILED") and found
+
+    ended = wait_for(status, "the query's end")
+    assert ended["State"] == "SUCCEEDED", ended
+    rows = athena.get_query_results(QueryExecutionId=run)["ResultSet"]["Rows"]
+    return [[cell.get("VarCharValue") for cell in row["Data"]] for row in rows[1:]]
+
+
+def test_a_table_for_each_folder_of_the_level_with_hive_partitions(emulator: Emulator, name: str) -> None:
+    """https://docs.aws.amazon.com/glue/latest/dg/crawler-table-level.html"""
+    make_bucket(emulator, name)
+    put_lines(emulator, name, "raw/event_type=payment/subtype=done/day=01", {"id": "a", "amount": 1})
+    put_lines(emulator, name, "raw/event_type=payment/subtype=done/day=02", {"id": "b", "amount": 2.5, "new": True})
+    put_lines(emulator, name, "raw/event_type=Sign-Up/subtype=web/day=01", {"id": "c", "Big": 2**40})
+    make_crawler(emulator, name)
+    crawler = crawl(emulator, name)
+    assert crawler["LastCrawl"]["Status"] == "SUCCEEDED"
+    found = tables(emulator, name)
+    assert found.keys() == {"event_type_payment", "event_type_sign_up"}
+    payment = found["event_type_payment"]
+    assert columns(payment) == {"id": "string", "amount": "double", "new": "boolean"}
+    assert columns(found["event_type_sign_up"]) == {"id": "string", "big": "bigint"}
+    assert [key["Name"] for key in payment["PartitionKeys"]] == ["subtype", "day"]
+    assert payment["StorageDescriptor"]["Location"] == f"s3://{name}/raw/event_type=payment/"
+    serde = payment["StorageDescriptor"]["SerdeInfo"]["SerializationLibrary"]
+    assert serde == "org.openx.data.jsonserde.JsonSerDe"
+    assert payment["Parameters"].items() >= {
+        "classification": "json", "compressionType": "gzip", "recordCount": "2", "objectCount": "2",
+        "UPDATED_BY_CRAWLER": name, "typeOfData": "file",
+    }.items()  # fmt: skip
+    metrics = emulator.client("glue").get_crawler_metrics(CrawlerNameList=[name])["CrawlerMetricsList"][0]
+    assert (metrics["TablesCreated"], metrics["TablesUpdated"]) == (2, 0)
+
+
+def test_types_are_merged_as_the_classifier_merges_them(emulator: Emulator, name: str) -> None:
+    """https://docs.aws.amazon.com/glue/latest/dg/add-classifier.html"""
+    make_bucket(emulator, name)
+    put_lines(
+        emulator, name, "raw/event_type=x/day=01",
+        {"n": 1, "mixed": 1, "at": {"x": 1, "name": "a"}, "list": [1, 2], "none": None, "deep": [{"a": 1}]},
+        {"n": 2**33, "mixed": "one", "at": {"x": 1.5, "more": False}, "list": [], "none": None, "deep": [{"b": "c"}]},
+    )  # fmt: skip
+    make_crawler(emulator, name)
+    crawl(emulator, name)
+    assert columns(tables(emulator, name)["event_type_x"]) == {
+        "n": "bigint",
+        "mixed": "string",
+        "at": "struct<x:double,name:string,more:boolean>",
+        "list": "array<int>",
+        "none": "string",
+        "deep": "array<struct<a:int,b:string>>",
+    }
+
+
+def test_parquet_and_exclusions_and_prefix(emulator: Emulator, name: str) -> None:
+    """https://docs.aws.amazon.com/glue/latest/dg/define-crawler-choose-data-sources.html: exclude patterns"""
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    written = io.BytesIO()
+    parquet.write_table(pyarrow.table({"n": [1, 2], "at": [{"x": 1.5}, {"x": 2.5}], "s": ["a", "b"]}), written)
+    make_bucket(emulator, name)
+    emulator.client("s3").put_object(Bucket=name, Key="raw/numbers/part-0.parquet", Body=written.getvalue())
+    put_lines(emulator, name, "raw/left_out/deep", {"id": 1})
+    make_crawler(emulator, name, exclusions=("left_out/**",), TablePrefix="p_")
+    crawl(emulator, name)
+    found = tables(emulator, name)
+    assert found.keys() == {"p_numbers"}
+    assert columns(found["p_numbers"]) == {"n": "bigint", "at": "struct<x:double>", "s": "string"}
+    assert found["p_numbers"]["Parameters"]["recordCount"] == "2"
+
+
+def test_a_second_crawl_updates_the_table_and_adds_the_partition(emulator: Emulator, name: str) -> None:
+    """https://docs.aws.amazon.com/glue/latest/dg/crawler-configuration.html: UPDATE_IN_DATABASE"""
+    make_bucket(emulator, name)
+    put_lines(emulator, name, "raw/event_type=x/day=01", {"id": "a"})
+    make_crawler(emulator, name)
+    crawl(emulator, name)
+    put_lines(emulator, name, "raw/event_type=x/day=02", {"id": "b", "price": 1.5})
+    crawl(emulator, name)
+    assert columns(tables(emulator, name)["event_type_x"]) == {"id": "string", "price": "double"}
+    partitions = emulator.client("glue").get_partitions(DatabaseName=name, TableName="event_type_x")["Partitions"]
+    assert sorted(one["Values"] for one in partitions) == [["01"], ["02"]]
+
+
+def test_update_behavior_log_leaves_the_columns_alone(emulator: Emulator, name: str) -> None:
+    """https://docs.aws.amazon.com/glue/latest/dg/crawler-schema-changes-prevent.html"""
+    make_bucket(emulator, name)
+    put_lines(emulator, name, "raw/event_type=x/day=01", {"id": "a"})
+    make_crawler(emulator, name, SchemaChangePolicy={"UpdateBehavior": "LOG", "DeleteBehavior": "LOG"})
+    crawl(emulator, name)
+    put_lines(emulator, name, "raw/event_type=x/day=02", {"id": "b", "price": 1.5})
+    crawl(emulator, name)
+    assert columns(tables(emulator, name)["event_type_x"]) == {"id": "string"}
+
+
+def test_a_running_crawler_refuses_a_second_start(emulator: Emulator, name: str) -> None:
+    """https://docs.aws.amazon.com/glue/latest/webapi/API_StartCrawler.html: CrawlerRunningException"""
+    make_bucket(emulator, name)
+    for number in range(20):
+        put_lines(emulator, name, f"raw/event_type=x/day={number:02d}", *({"id": n} for n in range(10_000)))
+    make_crawler(emulator, name)
+    glue = emulator.client("glue")
+    glue.start_crawler(Name=name)
+    with pytest.raises(ClientError, match="CrawlerRunningException"):
+        glue.start_crawler(Name=name)
+    glue.stop_crawler(Name=name)
+    crawler = wait_for(
+        lambda: (one := glue.get_crawler(Name=name)["Crawler"])["State"] == "READY" and one, "the crawl's end"
+    )
+    assert crawler["LastCrawl"]["Status"] == "CANCELLED"
+
+
+def test_a_missing_bucket_fails_the_crawl(emulator: Emulator, name: str) -> None:
+    """https://docs.aws.amazon.com/glue/latest/webapi/API_LastCrawlInfo.html"""
+    make_crawler(emulator, name)
+    last = crawl(emulator, name)["LastCrawl"]
+    assert last["Status"] == "FAILED"
+    assert name in last["ErrorMessage"]
+
+
+def test_athena_reads_a_crawled_table(emulator: Emulator, name: str) -> None:
+    """https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html"""
+    make_bucket(emulator, name)
+    put_lines(emulator, name, "raw/event_type=x/day=01", {"id": "007", "place": {"x": 1}}, {"id": "2", "n": 5})
+    put_lines(emulator, name, "raw/event_type=x/day=02", {"id": "3", "n": 2**40})
+    make_crawler(emulator, name)
+    crawl(emulator, name)
+    rows = query(emulator, name, "SELECT id, n, place.x, day FROM event_type_x WHERE day >= '01' ORDER BY day, id")
+    assert rows == [["007", None, "1", "01"], ["2", "5", None, "01"], ["3", str(2**40), None, "02"]]
+
+
+def test_partitions_can_be_asked_for_by_expression_and_page(emulator: Emulator, name: str) -> None:
+    """https://docs.aws.amazon.com/glue/latest/webapi/API_GetPartitions.html"""
+    glue = emulator.client("glue")
+    glue.create_database(DatabaseInput={"Name": name})
+    keys = [{"Name": "year", "Type": "int"}, {"Name": "day", "Type": "string"}]
+    glue.create_table(DatabaseName=name, TableInput={"Name": "t", "PartitionKeys": keys})
+    wanted = [{"Values": [str(year), day]} for year in (999, 2025, 2026) for day in ("01", "02")]
+    glue.batch_create_partition(DatabaseName=name, TableName="t", PartitionInputList=wanted)
+    found = glue.get_partitions(DatabaseName=name, TableName="t", Expression="year > 2000 AND day IN ('02')")
+    assert [one["Values"] for one in found["Partitions"]] == [["2025", "02"], ["2026", "02"]]
+    first = glue.get_partitions(DatabaseName=name, TableName="t", MaxResults=4)
+    rest = glue.get_partitions(DatabaseName=name, TableName="t", NextToken=first["NextToken"])
+    assert (len(first["Partitions"]), len(rest["Partitions"])) == (4, 2)
+    glue.update_partition(
+        DatabaseName=name, TableName="t", PartitionValueList=["2026", "02"],
+        PartitionInput={"Values": ["2026", "02"], "Parameters": {"seen": "yes"}},
+    )  # fmt: skip
+    changed = glue.get_partition(DatabaseName=name, TableName="t", PartitionValues=["2026", "02"])["Partition"]
+    assert changed["Parameters"] == {"seen": "yes"}
+
+
+def test_without_the_fix_a_crawl_finds_nothing(another_emulator: Callable[..., Emulator], name: str) -> None:
+    """What the fix is for."""
+    emulator = another_emulator(EMULATOR_WITHOUT="glue_crawler")
+    make_bucket(emulator, name)
+    put_lines(emulator, name, "raw/event_type=x/day=01", {"id": "a"})
+    make_crawler(emulator, name)
+    assert crawl(emulator, name)["LastCrawl"]["Status"] == "SUCCEEDED"
+    assert tables(emulator, name) == {}
+
+
+def test_of_sixteen_writers_of_one_version_one_wins(emulator: Emulator, name: str) -> None:
+    """https://docs.aws.amazon.com/glue/latest/webapi/API_UpdateTable.html: ConcurrentModificationException"""
+    glue = emulator.client("glue")
+    glue.create_database(DatabaseInput={"Name": name})
+    glue.create_table(DatabaseName=name, TableInput={"Name": "t"})
+    for _ in range(5):
+        version = glue.get_table(DatabaseName=name, Name="t")["Table"]["VersionId"]
+
+        def update(writer: int, version: str = version) -> bool:
+            changed = {"Name": "t", "Parameters": {"writer": str(writer)}}
+            try:
+                glue.update_table(DatabaseName=name, TableInput=changed, VersionId=version)
+            except ClientError as refused:
+                assert refused.response["Error"]["Code"] == "ConcurrentModificationException"
+                return False
+            return True
+
+        with ThreadPoolExecutor(16) as pool:
+            assert sum(pool.map(update, range(16))) == 1
