@@ -40,7 +40,7 @@ from eventlake_aws.publish import (
     inspect_staged,
     publish_table,
 )
-from eventlake_aws.quarantine_rows import append_quarantine, read_sidecar
+from eventlake_aws.quarantine_rows import append_quarantine, read_sidecar, resolve_loaded
 from eventlake_aws.row_filters import all_of, equals
 
 _LOG = logging.getLogger(__name__)
@@ -76,6 +76,9 @@ def publish_load(
     quarantined = _append_bad_rows(clients, catalog, settings, receipt, judged, now)
     with ThreadPoolExecutor(_THREADS) as pool:
         ends = list(pool.map(lambda end: _published(catalog, receipt, end), judged))
+    for end in ends:
+        if end.status == PUBLISHED and end.receipt is not None:
+            resolve_loaded(catalog, settings, end.table, end.receipt.event_type, load_id, now)
     _mark_landings(clients, settings, plan, ends)
     _write_load_rows(catalog, settings, plan, receipt, ends, now)
     outcome = _outcome(

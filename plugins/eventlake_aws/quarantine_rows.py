@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from zlib import crc32
 
 import pyarrow as pa
 from pyiceberg.catalog.glue import GlueCatalog
@@ -19,7 +20,7 @@ from pyiceberg.table import Table
 from eventlake.settings import QUARANTINE_TABLE, Settings
 from eventlake_aws.control_tables import arrow_schema, control_table
 from eventlake_aws.iceberg_catalog import commit_again
-from eventlake_aws.row_filters import all_of, any_of, between, is_null, one_of
+from eventlake_aws.row_filters import all_of, any_of, between, equals, is_null, one_of
 
 # (shard, sequence number), or (raw object, line) of what could not be read
 QuarantineIdentity = tuple[str, str | int]
@@ -43,7 +44,7 @@ def append_quarantine(
     catalog: GlueCatalog, settings: Settings, rows: Sequence[Mapping[str, Any]], load_id: str, now: datetime
 ) -> dict[str, int]:
     """Appends the rows nobody quarantined before, in one commit; says how many by reason."""
-    unique = {identity_of(row): row for row in reversed(rows)}
+    unique = {identity_of(row): row for row in map(_with_place, reversed(rows))}
     if not unique:
         return {}
 
@@ -60,6 +61,42 @@ def append_quarantine(
     return commit_again(f"appending to {QUARANTINE_TABLE}", attempt)
 
 
+def resolve_loaded(
+    catalog: GlueCatalog, settings: Settings, table_name: str, event_type: str | None, load_id: str, now: datetime
+) -> int:
+    """Closes the open rows of records that this load has put into the table; says how many."""
+    still_open = open_identities(catalog, settings, None if event_type is None else [event_type])
+    numbers = sorted(place for _, place in still_open if isinstance(place, str))
+    if not numbers:
+        return 0
+    rows = catalog.load_table(table_name).scan(
+        row_filter=all_of(equals("load_id", load_id), between("sequence_number", numbers[0], numbers[-1])),
+        selected_fields=("shard_id", "sequence_number"),
+    )
+    loaded = {identity_of(row) for row in rows.to_arrow().to_pylist()} & set(still_open)
+    return commit_again(f"resolving in {QUARANTINE_TABLE}", lambda: _resolve(catalog, settings, loaded, load_id, now))
+
+
+def _resolve(
+    catalog: GlueCatalog, settings: Settings, loaded: Collection[QuarantineIdentity], load_id: str, now: datetime
+) -> int:
+    if not loaded:
+        return 0
+    table = control_table(catalog, settings, QUARANTINE_TABLE)
+    # rows of another shard may bear the same number: they are written back as they were
+    same_numbers = one_of("sequence_number", [str(place) for _, place in loaded])
+    rows = table.scan(row_filter=same_numbers).to_arrow().to_pylist()
+    resolved = 0
+    for row in rows:
+        if row["resolved_by"] is None and identity_of(row) in loaded:
+            row |= {"resolved_by": load_id, "resolved_at": now}
+            resolved += 1
+    if resolved:
+        written = pa.Table.from_pylist(rows, schema=arrow_schema(QUARANTINE_TABLE))
+        table.overwrite(written, overwrite_filter=same_numbers)
+    return resolved
+
+
 def open_identities(
     catalog: GlueCatalog, settings: Settings, event_types: Collection[str] | None = None
 ) -> dict[QuarantineIdentity, tuple[str | None, str]]:
@@ -71,6 +108,11 @@ def open_identities(
         row_filter=row_filter, selected_fields=(*_IDENTITY_COLUMNS, "event_type", "reason", "resolved_by")
     )
     return {identity_of(row): (row["event_type"], row["reason"]) for row in scan.to_arrow().to_pylist()}
+
+
+def _with_place(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A line whose place the job could not find again is known by its text, as a negative place."""
+    return row if row.get("line") is not None else {**row, "line": -crc32(str(row.get("original_text")).encode())}
 
 
 def _known(table: Table, rows: Iterable[Mapping[str, Any]]) -> set[QuarantineIdentity]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from pyiceberg.catalog.glue import GlueCatalog
@@ -40,6 +40,7 @@ from eventlake_aws.paper_store import ROLLUPS_PREFIX, Papers
 from eventlake_aws.publish import JOB_RUN_ID_PROPERTY, Published, Staged, Stale, publish_table
 
 _LOG = logging.getLogger(__name__)
+_EPOCH = date(1970, 1, 1)
 
 SOURCES_PROPERTY = "eventlake.sources"
 ROLLUP_RUN_ID_PROPERTY = "eventlake.rollup_run_id"
@@ -168,8 +169,9 @@ def _files(scan: DataScan) -> list[DataFile]:
     files = []
     for task in scan.plan_files():
         deletes = sorted(delete.file_path for delete in task.delete_files)
-        # partitioned by day, and by nothing before it
-        files.append(DataFile("\n".join([task.file.file_path, *deletes]), str(task.file.partition[0])))
+        # partitioned by day, and by nothing before it; Iceberg keeps a day as days since 1970
+        day = _EPOCH + timedelta(days=int(task.file.partition[0]))
+        files.append(DataFile("\n".join([task.file.file_path, *deletes]), day.isoformat()))
     return files
 
 

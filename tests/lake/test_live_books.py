@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lake_builders import Lake, Sent
-from test_loads import TABLE, planned, published
+from test_live_loads import TABLE, planned, published
 
 from eventlake_aws.balance_books import balance
 from eventlake_aws.books_gathering import Scope

@@ -1,0 +1,243 @@
+"""What is done beside the loads: rollups planned and published, sweeps, audits of retention, crawls, alerts."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from lake_builders import NOW, ROW, Lake, Sent
+from test_live_loads import TABLE, planned, published
+
+from eventlake.alerting import LOAD_HELD, Alert, Severity, incident_key
+from eventlake.rollup_plan import sources_text
+from eventlake_aws.alerts import alert_on_load, clear_alert, raise_alert
+from eventlake_aws.control_tables import CRAWLS
+from eventlake_aws.crawl_report import report_crawl
+from eventlake_aws.publish import JOB_RUN_ID_PROPERTY, main_snapshot_id
+from eventlake_aws.quarantine_rows import append_quarantine, open_identities, resolve_loaded
+from eventlake_aws.retention_audit import audit_lifecycle
+from eventlake_aws.rollups import ROLLUP_RUN_ID_PROPERTY, SOURCES_PROPERTY, plan_rollups, publish_rollups
+from eventlake_aws.sweep import sweep_landings
+
+ROLLUP = """-- description: payments a day
+-- partition: event_date
+-- sources: events.payment_events
+select event_date, count(*) as payments from events.payment_events group by event_date
+"""
+PAYMENT = Sent("uuid-0", 100)
+
+
+def rolled_up(lake: Lake, plan: dict[str, Any], **properties: str) -> dict[str, Any]:
+    """What the rollup job leaves, and what publishing makes of it."""
+    folder = f"control/rollups/{plan['rollup_run_id']}/"
+    body = json.loads(
+        lake.clients.s3.get_object(Bucket=lake.settings.lake_bucket, Key=f"{folder}plan.json")["Body"].read()
+    )
+    (entry,) = body["rollups"]
+    said = {
+        ROLLUP_RUN_ID_PROPERTY: plan["rollup_run_id"],
+        JOB_RUN_ID_PROPERTY: "jr_r",
+        SOURCES_PROPERTY: sources_text(entry["sources"]),
+    } | properties
+    table = lake.table(entry["table"])
+    if table.current_snapshot() is None:
+        table.append(ROW.empty_table())
+    base = main_snapshot_id(lake.catalog, entry["table"])
+    assert base is not None
+    branch = f"b_{plan['rollup_run_id'].rsplit('-', 2)[1]}"
+    table.manage_snapshots().create_branch(base, branch).commit()
+    table.append(pa.Table.from_pylist([PAYMENT.row("x")], schema=ROW), snapshot_properties=said, branch=branch)
+    staged = table.refresh().metadata.refs[branch].snapshot_id
+    receipt = {
+        "rollup_run_id": plan["rollup_run_id"],
+        "job_run_id": "jr_r",
+        "rollups": [
+            {
+                "name": entry["name"],
+                "table": entry["table"],
+                "base_snapshot_id": base,
+                "staged_snapshot_id": staged,
+                "branch": branch,
+                "added_records": 1,
+                "days": {"2026-11-21": 1},
+                "error": None,
+            }
+        ],
+    }
+    lake.put_lake(f"{folder}receipt-jr_r.json", json.dumps(receipt).encode())
+    return publish_rollups(lake.clients, lake.settings, rollup_run_id=plan["rollup_run_id"], job_run_id="jr_r", now=NOW)
+
+
+def rollup_dates(lake: Lake, run_id: str) -> tuple[dict[str, Any], list[str]]:
+    plan = plan_rollups(lake.clients, lake.settings, dag_id="load_events", run_id=run_id, now=NOW)
+    if plan["nothing_to_do"]:
+        return plan, []
+    key = plan["plan_uri"].split("/", 3)[3]
+    body = json.loads(lake.clients.s3.get_object(Bucket=lake.settings.lake_bucket, Key=key)["Body"].read())
+    return plan, body["rollups"][0]["dates"]
+
+
+def test_a_rollup_rebuilds_the_dates_that_changed_since(lake: Lake) -> None:
+    # given: no source yet, then two days
+    lake.define({}, {"payments_daily": ROLLUP})
+    assert rollup_dates(lake, "run-0")[1] == []
+    lake.publish_directly(TABLE, [PAYMENT, Sent("uuid-1", 101, day="2026-11-20")])
+    # when
+    plan, dates = rollup_dates(lake, "run-1")
+    # then
+    assert dates == ["2026-11-20", "2026-11-21"]
+    assert rollup_dates(lake, "run-1")[0] == plan
+    outcome = rolled_up(lake, plan)
+    assert (outcome["published"], outcome["days"]) == ({"rollups.payments_daily": 1}, {"rollups.payments_daily": dates})
+    # and then only what changed: one day more, or one day less after an undo
+    assert rollup_dates(lake, "run-2")[1] == []
+    lake.publish_directly(TABLE, [Sent("uuid-2", 102, day="2026-11-19")])
+    assert rollup_dates(lake, "run-3")[1] == ["2026-11-19"]
+
+
+def test_a_rollup_that_misremembers_its_sources_is_held(lake: Lake) -> None:
+    lake.define({}, {"payments_daily": ROLLUP})
+    lake.publish_directly(TABLE, [PAYMENT])
+    plan, _ = rollup_dates(lake, "run-1")
+    outcome = rolled_up(lake, plan, **{SOURCES_PROPERTY: "{}"})
+    assert "eventlake.sources" in outcome["held"]["rollups.payments_daily"][0]
+    assert lake.rows("rollups.payments_daily") == []
+
+
+def test_the_sweep_records_what_was_forgotten(lake: Lake) -> None:
+    forgotten = lake.land([PAYMENT], name="forgotten", is_recorded=False)
+    gone = lake.land([PAYMENT], name="gone")
+    lake.clients.s3.delete_object(Bucket=lake.settings.raw_bucket, Key=gone)
+    later = datetime.now(UTC) + timedelta(hours=1)
+    found = sweep_landings(lake.clients, lake.settings, repair=False, now=later)
+    assert (found["unrecorded"], found["repaired"], found["vanished"]) == ([forgotten], 0, [gone])
+    assert sweep_landings(lake.clients, lake.settings, repair=True, now=later)["repaired"] == 1
+    assert lake.landing(forgotten)["status"] == "waiting"
+    assert sweep_landings(lake.clients, lake.settings, repair=True, now=later)["unrecorded_count"] == 0
+
+
+def test_a_young_object_is_not_forgotten_yet(lake: Lake) -> None:
+    lake.land([PAYMENT], name="young", is_recorded=False)
+    found = sweep_landings(lake.clients, lake.settings, repair=True, now=datetime.now(UTC))
+    assert (found["listed"], found["unrecorded_count"]) == (1, 0)
+
+
+def test_the_audit_names_buckets_without_rules_and_orphaned_branches(lake: Lake) -> None:
+    # given: a load that ended, and an orphaned run of it that staged afterwards
+    lake.land([PAYMENT])
+    _, plan = planned(lake)
+    lake.write_receipt(plan, "jr_1", [lake.receipt_entry(plan, TABLE, "jr_1", [PAYMENT])])
+    published(lake, plan)
+    lake.stage(TABLE, [PAYMENT], plan.load_id, "jr_orphan", branch="load_orphan")
+    # when
+    audit = audit_lifecycle(lake.clients, lake.settings, now=datetime.now(UTC))
+    # then
+    assert [finding["kind"] for finding in audit["findings"]] == ["no_lifecycle", "no_lifecycle"]
+    assert audit["orphans"] == [f"{TABLE}@load_orphan"]
+    assert audit["objects"] > 3
+
+
+def test_a_crawl_is_compared_with_the_contracts(lake: Lake) -> None:
+    # given: a number that the contract calls a text, a field nobody declared, a subtype without a contract
+    lake.define({"payment/order": {"properties": {"net": {"type": "boolean"}}}})
+    lake.land([PAYMENT])
+    lake.land([Sent("uuid-5", 105, event_subtype="refund")])
+    lake.clients.glue.create_table(
+        DatabaseName="raw",
+        TableInput={
+            "Name": "event_type_payment",
+            "StorageDescriptor": {
+                "Location": f"s3://{lake.settings.raw_bucket}/raw/event_type=payment/",
+                "Columns": [{"Name": "net", "Type": "double"}, {"Name": "voucher", "Type": "string"}],
+            },
+        },
+    )
+    # when
+    report = report_crawl(lake.clients, lake.settings, run_id="crawl-1", now=NOW)
+    # then
+    assert [(line["kind"], line["event_subtype"], line["field"]) for line in report["lines"]] == [
+        ("changed_type", "", "net"),
+        ("new_field", "", "voucher"),
+        ("new_type", "refund", ""),
+    ]
+    assert (report["breaking"], report["additive"]) == (1, 2)
+    assert report["patches"]["payment/order"]["properties"]["voucher"]["type"] == "string"
+    # and kept once a run; a type that is gone is told by the next
+    report_crawl(lake.clients, lake.settings, run_id="crawl-1", now=NOW)
+    assert lake.catalog.load_table(CRAWLS).scan().to_arrow().num_rows == 4
+    lake.clients.glue.delete_table(DatabaseName="raw", Name="event_type_payment")
+    gone = report_crawl(lake.clients, lake.settings, run_id="crawl-2", now=NOW)
+    assert [(line["kind"], line["event_type"]) for line in gone["lines"]] == [("vanished_type", "payment")]
+
+
+@pytest.fixture
+def inbox(lake: Lake) -> Any:
+    """What a subscriber of the alerts gets."""
+    import boto3
+
+    sqs = boto3.client("sqs", region_name=lake.settings.region)
+    url = sqs.create_queue(QueueName=lake.settings.alerts_inbox_queue)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    lake.clients.sns.subscribe(
+        TopicArn=lake.settings.alerts_topic_arn,
+        Protocol="sqs",
+        Endpoint=arn,
+        Attributes={"RawMessageDelivery": "true"},
+    )
+
+    def messages() -> list[dict[str, Any]]:
+        got = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", [])
+        return [json.loads(message["Body"]) for message in got]
+
+    return messages
+
+
+def test_one_incident_is_one_message(lake: Lake, inbox: Any) -> None:
+    alert = Alert("lag", Severity.MEDIUM, "stream", NOW, 3, ("u",), "docs/r.md", "", "team", "stream")
+    assert raise_alert(lake.clients, lake.settings, alert, now=NOW)["sent"]
+    folded = raise_alert(lake.clients, lake.settings, alert, now=NOW + timedelta(minutes=10))
+    assert (folded["sent"], folded["folded"]) == (False, 1)
+    assert clear_alert(lake.clients, lake.settings, incident=alert.incident, now=NOW)["cleared"]
+    assert not clear_alert(lake.clients, lake.settings, incident=alert.incident, now=NOW)["cleared"]
+    assert [(message["state"], message["incident"]) for message in inbox()] == [
+        ("open", alert.incident),
+        ("closed", alert.incident),
+    ]
+
+
+def test_a_held_load_alerts_its_owner_and_a_good_one_clears_it(lake: Lake, inbox: Any) -> None:
+    held = {"load_id": "l-1", "held": {TABLE: ["critical: x, failed"]}, "warnings": {}, "published": {}}
+    good = {"load_id": "l-2", "held": {}, "warnings": {}, "published": {TABLE: 1}}
+    told = alert_on_load(lake.clients, lake.settings, outcome=held, run_url="http://run", now=NOW)
+    assert told == {"alerts": 1, "sent": 1, "cleared": 0}
+    assert alert_on_load(lake.clients, lake.settings, outcome=good, run_url="", now=NOW)["cleared"] == 1
+    first, second = inbox()
+    assert (first["incident"], first["owner"]) == (incident_key(LOAD_HELD, TABLE, TABLE), "team-payments")
+    assert second["state"] == "closed"
+
+
+def test_a_row_that_is_loaded_after_all_is_resolved(lake: Lake) -> None:
+    # given: two records in quarantine, one of which a later load puts into the table
+    rows = [
+        {
+            "event_type": "payment",
+            "reason": "wrong_type",
+            "shard_id": PAYMENT.shard_id,
+            "sequence_number": str(number),
+            "raw_object": "raw/a.gz",
+            "line": number,
+        }
+        for number in (100, 101)
+    ]
+    append_quarantine(lake.catalog, lake.settings, rows, "load-1", NOW)
+    lake.land([PAYMENT])
+    _, plan = planned(lake)
+    lake.write_receipt(plan, "jr_1", [lake.receipt_entry(plan, TABLE, "jr_1", [PAYMENT])])
+    # when
+    published(lake, plan)
+    # then
+    assert set(open_identities(lake.catalog, lake.settings)) == {(PAYMENT.shard_id, "101")}
+    assert resolve_loaded(lake.catalog, lake.settings, TABLE, "payment", plan.load_id, NOW) == 0
