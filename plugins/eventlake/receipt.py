@@ -95,6 +95,8 @@ def parse_receipt(text: bytes | str) -> Receipt:
     """Raises TerminalError when the text is no receipt, or when its own sums do not hold."""
     try:
         body: dict[str, Any] = json.loads(text)
+        if not isinstance(body["tables"], list):
+            raise TypeError(f"tables is {type(body['tables']).__name__}, not a list")
         receipt = Receipt(
             load_id=_text(body, "load_id"),
             job_run_id=_text(body, "job_run_id"),

@@ -1,0 +1,139 @@
+"""Leases, alerts, rollups' dates: the small rules beside the loads."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eventlake.alerting import Alert, OpenIncident, Severity, alerts_of_outcome, must_tell
+from eventlake.errors import TerminalError
+from eventlake.leases import Lease, LeaseAnswer, ask, lease_of_table
+from eventlake.rollup_plan import (
+    DataFile,
+    RollupPlan,
+    SourceChange,
+    changed_days,
+    parse_rollup_receipt,
+    parse_sources,
+    plan_rollup,
+    sources_text,
+)
+
+NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
+files = st.frozensets(st.builds(DataFile, st.sampled_from("abcdef"), st.sampled_from(["d1", "d2", "d3"])))
+
+
+@pytest.mark.parametrize(
+    ("current", "answer"),
+    [
+        (None, LeaseAnswer.TAKEN),
+        (Lease("l", "me", 101), LeaseAnswer.RENEWED),
+        (Lease("l", "me", 1), LeaseAnswer.RENEWED),
+        (Lease("l", "you", 101), LeaseAnswer.REFUSED),
+        (Lease("l", "you", 100), LeaseAnswer.TAKEN),
+    ],
+)
+def test_one_writer_at_a_time(current: Lease | None, answer: LeaseAnswer) -> None:
+    assert ask(current, "me", 100) is answer
+
+
+def test_leases_bear_the_types_name() -> None:
+    tables = ("events.payment_events", "events.uncontracted", "events.uncontracted_events", "rollups.daily")
+    assert [lease_of_table(table) for table in tables] == [
+        "type#payment",
+        "type#*",
+        "type#uncontracted",
+        "rollup#daily",
+    ]
+
+
+def alert(**changes: Any) -> Alert:
+    fields = {
+        "what": "lag",
+        "severity": Severity.MEDIUM,
+        "where": "stream",
+        "since": NOW,
+        "count": 1,
+        "samples": ("u",) * 30,
+        "runbook": "r",
+        "run_url": "",
+        "owner": "o",
+        "dataset": "d",
+    }
+    return Alert(**(fields | changes))
+
+
+def test_one_incident_however_often_it_is_seen() -> None:
+    assert alert().incident == alert(count=9, since=NOW + timedelta(hours=1), severity=Severity.LOW).incident
+    assert alert().incident != alert(where="elsewhere").incident
+    assert len(json.loads(alert().to_json())["samples"]) == 10
+    assert len(alert(what="ü" * 200).subject) == 100
+
+
+def test_an_alert_knows_its_zone() -> None:
+    with pytest.raises(TerminalError, match="a time without a zone"):
+        alert(since=NOW.replace(tzinfo=None))
+
+
+@pytest.mark.parametrize(
+    ("severity", "told_ago", "is_told"),
+    [(Severity.MEDIUM, 1, False), (Severity.LOW, 1, False), (Severity.HIGH, 1, True), (Severity.LOW, 24, True)],
+)
+def test_told_again_only_when_worse_or_long_ago(severity: Severity, told_ago: int, is_told: bool) -> None:
+    known = OpenIncident("i", Severity.MEDIUM, NOW, NOW - timedelta(hours=told_ago), 0, "lag", "o", "d")
+    assert must_tell(known, alert(severity=severity), NOW) is is_told
+    assert must_tell(None, alert(severity=severity), NOW)
+
+
+def test_a_load_tells_what_it_held_to_the_owner() -> None:
+    outcome = {"load_id": "l", "held": {"t1": ["critical: x"]}, "warnings": {"t2": ["medium: y"], "t3": []}}
+    held, warned = alerts_of_outcome(outcome, {"t1": "team-one"}, "url", NOW)
+    assert (held.severity, held.owner, held.dataset, held.detail) == (
+        Severity.HIGH,
+        "team-one",
+        "t1",
+        "load l: critical: x",
+    )
+    assert (warned.severity, warned.owner, warned.dataset) == (Severity.MEDIUM, "data-platform", "t2")
+
+
+@given(files, files)
+def test_days_whose_files_came_or_went(seen: frozenset[DataFile], current: frozenset[DataFile]) -> None:
+    changed = changed_days(seen, current)
+    for day in ("d1", "d2", "d3"):
+        before, after = ({file for file in side if file.day == day} for side in (seen, current))
+        assert (day in changed) == (before != after)
+    assert changed_days(None, current) == {file.day for file in current}
+
+
+def test_a_rollup_that_has_seen_all_is_left_alone() -> None:
+    nothing = SourceChange("events.a", 5, frozenset())
+    assert plan_rollup("daily", 1, [nothing]) is None
+    entry = plan_rollup("daily", 1, [nothing, SourceChange("events.b", 6, frozenset({"d2", "d1"}))])
+    assert entry is not None
+    assert (entry.table, entry.sources, entry.dates) == ("rollups.daily", {"events.a": 5, "events.b": 6}, ("d1", "d2"))
+    plan = RollupPlan("r", "now", "k", (entry,))
+    assert RollupPlan.from_json(plan.to_json()) == plan
+
+
+@given(st.dictionaries(st.text(), st.integers()))
+def test_sources_survive_their_text(sources: dict[str, int]) -> None:
+    assert parse_sources(sources_text(sources)) == sources
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", "null", '{"a":"x"}'])
+def test_a_rollup_that_forgot_its_sources_is_rebuilt(text: str | None) -> None:
+    assert parse_sources(text) == {}
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"rollups":[{}]}'])
+def test_a_text_that_is_no_rollup_paper_is_refused(text: str) -> None:
+    with pytest.raises(TerminalError, match="reading"):
+        parse_rollup_receipt(text)
+    with pytest.raises(TerminalError, match="reading"):
+        RollupPlan.from_json(text)

@@ -1,0 +1,107 @@
+"""The gate closes on doubt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eventlake.load_plan import Landing, TablePlan
+from eventlake.receipt import Counts, ExpectationResult, LandingReceipt, TableReceipt, Validation
+from eventlake.verdict import Ceilings, Hold, Publish, judge
+
+PLAN = TablePlan("events.payment_events", "payment", 1, (Landing("k", "e", 1, "raw", "payment", "order"),))
+GOOD = TableReceipt(
+    table="events.payment_events",
+    event_type="payment",
+    base_snapshot_id=1,
+    staged_snapshot_id=2,
+    branch="b",
+    counts=Counts(100, 100, 0, 0),
+    added_records=100,
+    added_files=1,
+    days={"2026-11-20": 100},
+    landings=(LandingReceipt("k", "e", 100, None, None),),
+    quarantined_by_reason={},
+    validation=Validation(True, ()),
+    error=None,
+)
+results = st.builds(
+    ExpectationResult,
+    st.just("expect_x"),
+    st.sampled_from([None, "net"]),
+    st.sampled_from(["critical", "high", "medium", "low", "severe", ""]),
+    st.sampled_from([True, False, None]),
+    st.none(),
+    st.sampled_from([None, 3]),
+    st.none(),
+)
+
+
+def result(severity: str, success: bool | None) -> ExpectationResult:
+    return ExpectationResult("expect_x", "net", severity, success, None, 3, None)
+
+
+def judged(*found: ExpectationResult, success: bool | None = None) -> Publish | Hold:
+    told = all(one.success for one in found) if success is None else success
+    return judge(replace(GOOD, validation=Validation(told, found)), PLAN, Ceilings())
+
+
+@pytest.mark.parametrize(
+    ("severity", "verdict"),
+    [
+        ("critical", Hold(("critical: expect_x(net), 3 unexpected",))),
+        ("high", Hold(("high: expect_x(net), 3 unexpected",))),
+        ("medium", Publish(("medium: expect_x(net), 3 unexpected",))),
+        ("low", Publish(())),
+        ("severe", Hold(("unknown severity 'severe': expect_x(net), 3 unexpected",))),
+    ],
+)
+def test_severity_decides(severity: str, verdict: Publish | Hold) -> None:
+    assert judged(result(severity, False)) == verdict
+    assert judged(result(severity, True)) == Publish(())
+
+
+def test_a_missing_answer_holds() -> None:
+    assert judged(result("low", None)) == Hold(("no result of expect_x(net)",))
+    assert judge(replace(GOOD, validation=None), PLAN, Ceilings()) == Hold(("no validation result",))
+    assert judge(replace(GOOD, validation=Validation(None, ())), PLAN, Ceilings()) == Hold(("no validation result",))
+    named_nothing = judge(replace(GOOD, validation=Validation(False, ())), PLAN, Ceilings())
+    assert named_nothing == Hold(("the validation failed without naming an expectation",))
+
+
+def test_a_load_that_adds_nothing_needs_no_validation() -> None:
+    empty = replace(GOOD, counts=Counts(100, 0, 100, 0), staged_snapshot_id=None, validation=None)
+    assert judge(empty, PLAN, Ceilings()) == Publish(())
+
+
+def test_an_error_holds_whatever_else_is_good() -> None:
+    assert judge(replace(GOOD, error="out of memory"), PLAN, Ceilings()) == Hold(("error: out of memory",))
+
+
+def test_other_objects_than_planned_hold() -> None:
+    verdict = judge(replace(GOOD, landings=()), PLAN, Ceilings())
+    assert isinstance(verdict, Hold)
+    assert "1 planned objects not read" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("lines", "bad", "is_held"), [(100, 25, False), (100, 26, True), (19, 19, False), (20, 6, True), (20, 5, False)]
+)
+def test_too_many_bad_rows_hold(lines: int, bad: int, is_held: bool) -> None:
+    receipt = replace(GOOD, counts=Counts(lines, lines - bad, 0, bad))
+    assert isinstance(judge(receipt, PLAN, Ceilings(0.25, 20)), Hold) is is_held
+
+
+@given(st.lists(results, max_size=6), st.sampled_from([True, False, None]))
+def test_readers_get_nothing_in_doubt(found: list[ExpectationResult], success: bool | None) -> None:
+    verdict = judge(replace(GOOD, validation=Validation(success, tuple(found))), PLAN, Ceilings())
+    doubtful = [
+        one for one in found if one.success is None or (not one.success and one.severity not in ("medium", "low"))
+    ]
+    if doubtful or success is None:
+        assert isinstance(verdict, Hold)
+    if isinstance(verdict, Publish):
+        assert len(verdict.warnings) == sum(one.success is False and one.severity == "medium" for one in found)

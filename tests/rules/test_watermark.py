@@ -1,0 +1,73 @@
+"""The watermark never says more than what is in raw."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eventlake.watermark import (
+    MOST_POINTS,
+    NOTHING_COVERED,
+    CoverPoint,
+    ShardProgress,
+    delivery_delay,
+    lake_watermark,
+    points_of,
+    shard_watermark,
+)
+
+NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
+DELAY = delivery_delay(timedelta(seconds=60), None)
+
+
+def ago(seconds: float) -> datetime:
+    return NOW - timedelta(seconds=seconds)
+
+
+def progress(arrived: float | None, noted: float | None, is_caught_up: bool) -> ShardProgress:
+    return ShardProgress(
+        "s", None if arrived is None else ago(arrived), None if noted is None else ago(noted), is_caught_up, 0
+    )
+
+
+def test_an_old_position_covers_its_arrival() -> None:
+    assert shard_watermark(points_of(progress(100, 90, False), (), NOW), NOW, DELAY) == ago(100)
+
+
+def test_a_young_position_covers_nothing_yet() -> None:
+    # handed over a moment ago: Firehose may still hold it, however old the record is
+    assert shard_watermark(points_of(progress(3600, 5, False), (), NOW), NOW, DELAY) == NOTHING_COVERED
+
+
+def test_an_earlier_look_covers_meanwhile() -> None:
+    earlier = [CoverPoint(ago(300), ago(400)), CoverPoint(ago(120), ago(200))]
+    assert shard_watermark(points_of(progress(30, 5, False), earlier, NOW), NOW, DELAY) == ago(200)
+
+
+def test_caught_up_and_delivered_is_now() -> None:
+    assert shard_watermark(points_of(progress(100, 90, True), (), NOW), NOW, DELAY) == NOW
+    assert shard_watermark(points_of(progress(None, None, True), (), NOW), NOW, DELAY) == NOW
+
+
+def test_a_shard_nobody_reads_holds_the_lake() -> None:
+    points = {"a": [CoverPoint(ago(300), ago(200))], "b": points_of(progress(None, None, False), (), NOW)}
+    assert lake_watermark(points, NOW, DELAY) == NOTHING_COVERED
+    assert lake_watermark({}, NOW, DELAY) is None
+
+
+def test_what_firehose_still_holds_delays() -> None:
+    delay = delivery_delay(timedelta(seconds=60), timedelta(seconds=600))
+    assert shard_watermark(points_of(progress(100, 90, True), (), NOW), NOW, delay) == NOTHING_COVERED
+
+
+@given(st.lists(st.tuples(st.floats(0, 1000), st.floats(0, 1000)), max_size=80))
+def test_never_more_than_was_handed_over_in_time(pairs: list[tuple[float, float]]) -> None:
+    points = [CoverPoint(ago(seen), ago(covered)) for seen, covered in pairs]
+    kept = points_of(progress(None, None, False), points, NOW)
+    assert len(kept) <= MOST_POINTS
+    watermark = shard_watermark(kept, NOW, DELAY)
+    assert watermark == NOTHING_COVERED or any(
+        point.covered_up_to == watermark and point.seen_at <= NOW - DELAY for point in points
+    )
