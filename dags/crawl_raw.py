@@ -13,16 +13,16 @@ Tables of the Glue databases `raw` and `decisions`, `control.crawls`.
 None.
 
 ### If it fails
-A red crawl names the crawler and Glue's reason. A red `report_drift` names fields whose type breaks a contract: talk to
-the producer, or edit the contract (`make check` says whether the edit is allowed).
+A red crawl names the crawler and Glue's reason. Drift does not fail the run: additive drift is in the report, with a
+patch for the contract; breaking drift alerts, docs/runbooks/contract-drift.md.
 
 ### Safe to rerun
 Yes: a crawl that runs already is adopted.
 """
 
 from airflow.sdk import dag
-from eventlake_airflow.crawl_tasks import report_drift
 
+from eventlake_airflow.crawl_tasks import report_drift
 from eventlake_airflow.defaults import Area, Tier, lake_dag
 from eventlake_airflow.operators import Crawl
 from eventlake_airflow.schedules import SCHEDULES, SETTINGS, every

@@ -36,10 +36,10 @@ def load_events() -> None:
     outcome = publish_load(plan, staged.output)
     rollups = plan_rollups()
     staged_rollups = stage_rollups(rollups)
-    published_rollups = publish_rollups(rollups, staged_rollups.output)
-    gate = require_quality(outcome, plan)
+    rolled_up = publish_rollups(rollups, staged_rollups.output)
+    gate = require_quality(plan, outcome, rolled_up)
 
-    plan >> staged >> outcome >> rollups >> staged_rollups >> published_rollups >> gate
+    plan >> staged >> outcome >> rollups >> staged_rollups >> rolled_up >> gate
 
 
 load_events()

@@ -52,17 +52,14 @@ def plan_load(areas: Sequence[str]) -> dict[str, Any] | None:
     return plan
 
 
-def stage_load(plan: Any, task_id: str = "stage_load") -> StageJob:
+def stage_load(plan: Any) -> StageJob:
     """The Glue job that reads the plan's objects and stages a branch a table."""
     return StageJob(
-        task_id=task_id,
+        task_id="stage_load",
         job_name=SETTINGS.load_job,
-        script_args={
-            "--load_id": plan["load_id"],
-            "--plan_uri": plan["plan_uri"],
-            "--receipt_prefix": plan["receipt_prefix"],
-            "--raw_bucket": SETTINGS.raw_bucket,
-        },
+        plan=plan,
+        plan_arguments=("load_id", "plan_uri", "receipt_prefix"),
+        arguments={"--raw_bucket": SETTINGS.raw_bucket},
     )
 
 
@@ -93,19 +90,23 @@ def describe_outcome(outcome: Mapping[str, Any]) -> str:
     on_failure_callback=None,
     on_success_callback=clear_failure,
 )
-def require_quality(outcome: dict[str, Any] | None, plan: dict[str, Any] | None = None) -> None:
+def require_quality(
+    plan: dict[str, Any] | None, outcome: dict[str, Any] | None, rolled_up: dict[str, Any] | None
+) -> None:
     """The last leaf: red when anything was held or any task before it failed, so that the run is red too."""
     from eventlake_aws.alerts import alert_on_load
     from eventlake_aws.load_steps import abandon_load
 
     context = get_current_context()
     run = context["dag_run"]
-    if outcome is not None:
-        alert_on_load(aws_clients(), SETTINGS, outcome=outcome, run_url=run_url(run.dag_id, run.run_id), now=now())
-    elif plan is not None:
+    if outcome is None and plan is not None:
         abandon_load(aws_clients(), SETTINGS, load_id=plan["load_id"])
+    held: list[str] = []
+    for ended in (outcome, rolled_up):
+        if ended is not None:
+            alert_on_load(aws_clients(), SETTINGS, outcome=ended, run_url=run_url(run.dag_id, run.run_id), now=now())
+            held += sorted(ended["held"])
     failed = failed_tasks(context["ti"], run.dag_id, run.run_id)
-    held = sorted(outcome["held"]) if outcome else []
     if failed or held:
         raise TerminalError(
             f"ending the run: received {describe_trouble(failed, held)}; valid is neither; "

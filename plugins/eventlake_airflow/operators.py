@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from http import HTTPStatus
+from typing import Any, NoReturn
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 from airflow.sdk import BaseOperator, Context
@@ -50,7 +51,7 @@ class _WaitForGlue(BaseOperator):
     def glue_client(self) -> Any:
         return AwsGenericHook(aws_conn_id=self.aws_conn_id, client_type="glue").conn
 
-    def wait_for(self, thing: Watched, resume_with: Mapping[str, Any]) -> None:
+    def wait_for(self, thing: Watched, resume_with: Mapping[str, Any]) -> NoReturn:
         """Defer until `thing` is decided; `execute_complete` gets `resume_with` and the trigger's event."""
         self.defer(
             trigger=StatesTrigger(
@@ -68,28 +69,48 @@ class _WaitForGlue(BaseOperator):
 class StageJob(_WaitForGlue):
     """Run a Glue job for one plan, and give its run id to the task that reads the receipt.
 
-    A retry adopts the run that an earlier try started for the same plan, so that two runs never stage the same load
-    side by side. Runs are recognised by the value of `adopt_by` among their arguments.
+    A retry adopts the run that an earlier try started for the same plan, going on or done, so that two runs never stage
+    the same plan side by side and none is paid for twice. Runs are known by `--plan_uri` among their arguments.
+
+    :param plan: what the planning task answered: `plan_uri`, `receipt_prefix` and more (an XComArg)
+    :param plan_arguments: which of the plan's values the job takes as arguments
+    :param arguments: further arguments of the job
     """
 
-    template_fields: Sequence[str] = ("script_args",)
-    template_fields_renderers = {"script_args": "json"}  # noqa: RUF012 (Airflow's own shape)
+    template_fields: Sequence[str] = ("plan", "arguments")
 
-    def __init__(self, *, job_name: str, script_args: Any, adopt_by: str = "--plan_uri", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        job_name: str,
+        plan: Any,
+        plan_arguments: Sequence[str] = ("plan_uri", "receipt_prefix"),
+        arguments: Mapping[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.job_name = job_name
-        self.script_args = script_args
-        self.adopt_by = adopt_by
+        self.plan = plan
+        self.plan_arguments = tuple(plan_arguments)
+        self.arguments = dict(arguments or {})
 
-    def execute(self, context: Context) -> None:
+    def s3_client(self) -> Any:
+        return AwsGenericHook(aws_conn_id=self.aws_conn_id, client_type="s3").conn
+
+    def execute(self, context: Context) -> dict[str, str]:
+        script_args = {f"--{name}": str(self.plan[name]) for name in self.plan_arguments} | self.arguments
         glue = self.glue_client()
-        job_run_id = find_active_run(glue, self.job_name, self.adopt_by, self.script_args[self.adopt_by])
-        if job_run_id is None:
-            job_run_id = start_run(glue, self.job_name, self.script_args)
-            self.log.info("Started %s as %s with %s", self.job_name, job_run_id, self.script_args)
-        else:
+        run = find_run(glue, self.job_name, self.plan["plan_uri"])
+        if run is not None and JOB_RUN.outlook(run["JobRunState"]) is Outlook.GOOD and self.has_receipt(run["Id"]):
+            self.log.info("Adopted %s of %s, which an earlier try brought to its receipt", run["Id"], self.job_name)
+            return {"job_run_id": run["Id"]}
+        if run is not None and JOB_RUN.outlook(run["JobRunState"]) is Outlook.WAIT:
+            job_run_id = str(run["Id"])
             self.log.info("Adopted %s of %s, which an earlier try started", job_run_id, self.job_name)
-        self.wait_for(job_run(self.job_name, job_run_id), {"job_run_id": job_run_id})
+        else:
+            job_run_id = start_run(glue, self.job_name, script_args)
+            self.log.info("Started %s of %s with %s", job_run_id, self.job_name, script_args)
+        return self.wait_for(job_run(self.job_name, job_run_id), {"job_run_id": job_run_id})
 
     def execute_complete(
         self, context: Context, event: dict[str, Any] | None = None, job_run_id: str = ""
@@ -97,7 +118,7 @@ class StageJob(_WaitForGlue):
         thing = job_run(self.job_name, job_run_id)
         state = read_states(event, [thing])[thing]
         outlook = JOB_RUN.outlook(state)
-        if outlook is Outlook.GOOD:
+        if outlook is Outlook.GOOD and self.has_receipt(job_run_id):
             return {"job_run_id": job_run_id}
         if outlook is Outlook.WAIT:
             raise TransientError(
@@ -106,18 +127,36 @@ class StageJob(_WaitForGlue):
             )
         # transient, because a new run may do what this one could not; retries are few, and the last one is red
         reason = self.glue_client().get_job_run(JobName=self.job_name, RunId=job_run_id)["JobRun"].get("ErrorMessage")
+        what = f"ended {state}" if outlook is Outlook.BAD else f"ended {state} but left no receipt"
         raise TransientError(
-            f"running job {self.job_name}: run {job_run_id} ended {state}: {reason or 'Glue gives no reason'}; "
+            f"running job {self.job_name}: run {job_run_id} {what}: {reason or 'Glue gives no reason'}; "
             "valid is SUCCEEDED with a receipt; nothing was published; read the job's log under /aws-glue/jobs/error"
         )
 
+    def has_receipt(self, job_run_id: str) -> bool:
+        """Whether the run wrote its last act. A job's state alone is never trusted."""
+        bucket, _, prefix = self.plan["receipt_prefix"].removeprefix("s3://").partition("/")
+        try:
+            self.s3_client().head_object(Bucket=bucket, Key=f"{prefix}receipt-{job_run_id}.json")
+        except ClientError as error:
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] == HTTPStatus.NOT_FOUND:
+                return False
+            raise
+        return True
 
-def find_active_run(glue: Any, job_name: str, argument: str, value: str) -> str | None:
-    """The newest run of the job that has the argument with this value and has not ended, or None."""
-    for run in glue.get_job_runs(JobName=job_name, MaxResults=NEWEST_RUNS)["JobRuns"]:
-        is_same = run.get("Arguments", {}).get(argument) == value
-        if is_same and JOB_RUN.outlook(run["JobRunState"]) is Outlook.WAIT:
-            return str(run["Id"])
+
+def find_run(glue: Any, job_name: str, plan_uri: str) -> Mapping[str, Any] | None:
+    """The run of the job for this plan that is worth most: one that goes on, else one that succeeded, else None."""
+    runs = [
+        run
+        for run in glue.get_job_runs(JobName=job_name, MaxResults=NEWEST_RUNS)["JobRuns"]
+        if run.get("Arguments", {}).get("--plan_uri") == plan_uri
+    ]
+    for wanted in (Outlook.WAIT, Outlook.GOOD):
+        for run in runs:
+            if JOB_RUN.outlook(run["JobRunState"]) is wanted:
+                found: Mapping[str, Any] = run
+                return found
     return None
 
 

@@ -1,4 +1,4 @@
-"""Sensors of the lake: they defer at once, hold no worker while they wait, and judge the answer when they come back.
+"""Sensors of the lake: they look once, hold no worker while they wait, and judge the answer when they come back.
 
 What belongs in here: sensors over the watches of watches.py, and the one over the watermark. All are deferrable and
 resume in `execute_complete`, never in `poke`.
@@ -6,7 +6,8 @@ resume in `execute_complete`, never in `poke`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,7 +16,14 @@ from airflow.sdk import BaseSensorOperator, Context
 from eventlake.errors import TerminalError, TransientError
 from eventlake_airflow.schedules import SCHEDULES
 from eventlake_airflow.states import WATERMARK, Outlook
-from eventlake_airflow.triggers import StatesTrigger, WatermarkTrigger
+from eventlake_airflow.triggers import (
+    StatesTrigger,
+    WatermarkTrigger,
+    is_decided,
+    look,
+    read_watermark,
+    watermark_state,
+)
 from eventlake_airflow.waiting import AWS_CONNECTION, read_states, require_good
 from eventlake_airflow.watches import Watched
 
@@ -46,8 +54,11 @@ class StatesSensor(BaseSensorOperator):
         self.patience_seconds = patience_seconds
         self.aws_conn_id = aws_conn_id
 
-    def execute(self, context: Context) -> None:
-        self.defer(
+    def execute(self, context: Context) -> dict[str, str]:
+        states = asyncio.run(look(self.watched, self.aws_conn_id))
+        if is_decided(states):
+            return self._conclude(states)
+        return self.defer(
             trigger=StatesTrigger(
                 watched=[str(thing) for thing in self.watched],
                 delay_seconds=self.delay_seconds,
@@ -60,7 +71,9 @@ class StatesSensor(BaseSensorOperator):
         )
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, str]:
-        states = read_states(event, self.watched)
+        return self._conclude(read_states(event, self.watched))
+
+    def _conclude(self, states: Mapping[Watched, str]) -> dict[str, str]:
         require_good(states, self.patience_seconds)
         return {str(thing): state for thing, state in states.items()}
 
@@ -94,9 +107,12 @@ class WatermarkSensor(BaseSensorOperator):
         self.delay_seconds = delay_seconds
         self.patience_seconds = patience_seconds
 
-    def execute(self, context: Context) -> None:
+    def execute(self, context: Context) -> str:
         until = self.until if self.most_lag is None else (datetime.now(UTC) - self.most_lag).isoformat()
-        self.defer(
+        watermark = read_watermark()
+        if watermark is not None and watermark_state(watermark, until) == "fresh":
+            return watermark
+        return self.defer(
             trigger=WatermarkTrigger(
                 until=until,
                 delay_seconds=self.delay_seconds,

@@ -7,7 +7,7 @@ event in its `execute_complete`. Errors of AWS end the trigger; the task's retri
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -44,19 +44,38 @@ class StatesTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         things = [parse_watched(text) for text in self.watched]
+        states: dict[Watched, str] = {}
         async with AsyncExitStack() as stack:
-            clients = {service: await self._client(stack, service) for service in _services(things)}
-            states = await _poll(things, clients)
-            for _ in range(self.attempts - 1):
-                if _is_decided(states):
-                    break
+            clients = {service: await _client(stack, service, self.aws_conn_id) for service in _services(things)}
+            for _ in range(self.attempts):
+                # first sleep: whoever deferred has just looked, and a trigger that fires while the worker still lets go
+                # of the task makes Airflow take the task for a killed one
                 await asyncio.sleep(self.delay_seconds)
                 states = await _poll(things, clients)
+                if is_decided(states):
+                    break
         yield TriggerEvent({"states": {str(thing): state for thing, state in states.items()}})
 
-    async def _client(self, stack: AsyncExitStack, service: str) -> Any:
-        hook: AwsGenericHook[Any] = AwsGenericHook(aws_conn_id=self.aws_conn_id, client_type=service)
-        return await stack.enter_async_context(await hook.get_async_conn())
+
+async def look(things: Sequence[Watched], aws_conn_id: str | None) -> dict[Watched, str]:
+    """One look at all of them."""
+    async with AsyncExitStack() as stack:
+        clients = {service: await _client(stack, service, aws_conn_id) for service in _services(things)}
+        return await _poll(things, clients)
+
+
+def is_decided(states: Mapping[Watched, str]) -> bool:
+    """True when waiting longer can change nothing: a bad or unknown state ends the wait for all."""
+    try:
+        outlooks = {thing.outlook(state) for thing, state in states.items()}
+    except TerminalError:
+        return True  # execute_complete raises it, where a task's log shows it
+    return Outlook.BAD in outlooks or Outlook.WAIT not in outlooks
+
+
+async def _client(stack: AsyncExitStack, service: str, aws_conn_id: str | None) -> Any:
+    hook: AwsGenericHook[Any] = AwsGenericHook(aws_conn_id=aws_conn_id, client_type=service)
+    return await stack.enter_async_context(await hook.get_async_conn())
 
 
 def _services(things: Sequence[Watched]) -> list[str]:
@@ -67,15 +86,6 @@ async def _poll(things: Sequence[Watched], clients: dict[str, Any]) -> dict[Watc
     kinds = [watch_kind(thing.kind) for thing in things]
     answers = [kind.ask(clients[kind.service], thing.name) for kind, thing in zip(kinds, things, strict=True)]
     return dict(zip(things, await asyncio.gather(*answers), strict=True))
-
-
-def _is_decided(states: dict[Watched, str]) -> bool:
-    """True when waiting longer can change nothing: a bad or unknown state ends the wait for all."""
-    try:
-        outlooks = {thing.outlook(state) for thing, state in states.items()}
-    except TerminalError:
-        return True  # execute_complete raises it, where a task's log shows it
-    return Outlook.BAD in outlooks or Outlook.WAIT not in outlooks
 
 
 class WatermarkTrigger(BaseTrigger):
@@ -94,12 +104,12 @@ class WatermarkTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        watermark = await asyncio.to_thread(read_watermark)
-        for _ in range(self.attempts - 1):
-            if watermark_state(watermark, self.until) == "fresh":
-                break
+        watermark: str | None = None
+        for _ in range(self.attempts):
             await asyncio.sleep(self.delay_seconds)
             watermark = await asyncio.to_thread(read_watermark)
+            if watermark_state(watermark, self.until) == "fresh":
+                break
         yield TriggerEvent({"watermark": watermark, "state": watermark_state(watermark, self.until)})
 
 

@@ -12,7 +12,12 @@ from eventlake.errors import TerminalError, TransientError
 from eventlake_airflow.operators import Crawl, StageJob
 from eventlake_airflow.states import CRAWL, JOB_RUN, Outlook
 
-PLAN = {"--plan_uri": "s3://lake/plan.json", "--load_id": "load_events-0123456789-g1"}
+PLAN = {
+    "plan_uri": "s3://lake/control/plan.json",
+    "load_id": "load_events-0123456789-g1",
+    "receipt_prefix": "s3://lake/control/loads/x/",
+}
+ARGUMENTS = {"--plan_uri": PLAN["plan_uri"], "--load_id": PLAN["load_id"], "--raw_bucket": "raw"}
 
 
 class FakeGlue:
@@ -47,15 +52,33 @@ class FakeGlue:
             raise ClientError({"Error": {"Code": self.refuse, "Message": "no"}}, operation)
 
 
-def stage(monkeypatch: pytest.MonkeyPatch, glue: FakeGlue) -> StageJob:
+class FakeS3:
+    """Holds the receipts of some runs."""
+
+    def __init__(self, *receipts_of: str) -> None:
+        self.keys = {f"control/loads/x/receipt-{run_id}.json" for run_id in receipts_of}
+
+    def head_object(self, Bucket: str, Key: str) -> None:  # noqa: N803 (as boto3 spells it)
+        if (Bucket, Key) not in {("lake", key) for key in self.keys}:
+            raise ClientError({"ResponseMetadata": {"HTTPStatusCode": 404}}, "HeadObject")
+
+
+def stage(monkeypatch: pytest.MonkeyPatch, glue: FakeGlue, s3: FakeS3 | None = None) -> StageJob:
     monkeypatch.setattr(StageJob, "glue_client", lambda self: glue)
+    monkeypatch.setattr(StageJob, "s3_client", lambda self: s3 or FakeS3())
     return StageJob(
-        task_id="stage_load", job_name="lake-load_events", script_args=PLAN, delay_seconds=2, patience_seconds=60
+        task_id="stage_load",
+        job_name="lake-load_events",
+        plan=PLAN,
+        plan_arguments=("load_id", "plan_uri"),
+        arguments={"--raw_bucket": "raw"},
+        delay_seconds=2,
+        patience_seconds=60,
     )
 
 
 def run_of(run_id: str, state: str, arguments: dict[str, str] | None = None) -> dict[str, Any]:
-    return {"Id": run_id, "JobRunState": state, "Arguments": PLAN if arguments is None else arguments}
+    return {"Id": run_id, "JobRunState": state, "Arguments": ARGUMENTS if arguments is None else arguments}
 
 
 def deferral_of(operator: Any) -> TaskDeferred:
@@ -65,9 +88,11 @@ def deferral_of(operator: Any) -> TaskDeferred:
 
 
 def test_a_first_try_starts_a_run_with_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
-    glue = FakeGlue(runs=[run_of("jr_other", "RUNNING", {"--plan_uri": "s3://lake/another.json"})])
+    glue = FakeGlue(
+        runs=[run_of("jr_other", "RUNNING", {"--plan_uri": "s3://lake/another.json"}), run_of("jr_bare", "RUNNING", {})]
+    )
     deferral = deferral_of(stage(monkeypatch, glue))
-    assert glue.started == [{"JobName": "lake-load_events", "Arguments": PLAN}]
+    assert glue.started == [{"JobName": "lake-load_events", "Arguments": ARGUMENTS}]
     assert deferral.kwargs == {"job_run_id": "jr_new"}
     assert deferral.trigger.watched == ["job_run:lake-load_events/jr_new"]
 
@@ -80,8 +105,14 @@ def test_a_retry_adopts_the_run_that_still_goes_on(monkeypatch: pytest.MonkeyPat
     assert deferral.kwargs == {"job_run_id": "jr_old"}
 
 
+def test_a_run_that_came_to_its_receipt_is_not_paid_for_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    glue = FakeGlue(runs=[run_of("jr_old", "SUCCEEDED")])
+    assert stage(monkeypatch, glue, FakeS3("jr_old")).execute({}) == {"job_run_id": "jr_old"}
+    assert glue.started == []
+
+
 @pytest.mark.parametrize("state", [state for state, outlook in JOB_RUN.outlooks.items() if outlook is not Outlook.WAIT])
-def test_a_run_that_has_ended_is_never_adopted(monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+def test_a_run_that_ended_without_a_receipt_is_never_adopted(monkeypatch: pytest.MonkeyPatch, state: str) -> None:
     glue = FakeGlue(runs=[run_of("jr_old", state)])
     deferral_of(stage(monkeypatch, glue))
     assert len(glue.started) == 1
@@ -92,13 +123,20 @@ def test_a_job_comes_back_with_its_run_or_with_its_own_error(
     monkeypatch: pytest.MonkeyPatch, state: str, outlook: Outlook
 ) -> None:
     glue = FakeGlue(runs=[run_of("jr_1", state) | {"ErrorMessage": "OutOfMemoryError: heap"}])
-    operator = stage(monkeypatch, glue)
+    operator = stage(monkeypatch, glue, FakeS3("jr_1"))
     event = {"states": {"job_run:lake-load_events/jr_1": state}}
     if outlook is Outlook.GOOD:
         assert operator.execute_complete({}, event, job_run_id="jr_1") == {"job_run_id": "jr_1"}
         return
     words = "still" if outlook is Outlook.WAIT else "OutOfMemoryError: heap"
     with pytest.raises(TransientError, match=rf"jr_1 .*{words}"):
+        operator.execute_complete({}, event, job_run_id="jr_1")
+
+
+def test_a_success_without_a_receipt_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    operator = stage(monkeypatch, FakeGlue(runs=[run_of("jr_1", "SUCCEEDED")]))
+    event = {"states": {"job_run:lake-load_events/jr_1": "SUCCEEDED"}}
+    with pytest.raises(TransientError, match="SUCCEEDED but left no receipt"):
         operator.execute_complete({}, event, job_run_id="jr_1")
 
 

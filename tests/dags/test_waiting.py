@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
 from eventlake.errors import TerminalError, TransientError
-from eventlake_airflow import watches
-from eventlake_airflow.sensors import StatesSensor
+from eventlake_airflow import sensors, triggers, watches
+from eventlake_airflow.sensors import StatesSensor, WatermarkSensor
 from eventlake_airflow.states import Outlook
-from eventlake_airflow.triggers import StatesTrigger
+from eventlake_airflow.triggers import StatesTrigger, WatermarkTrigger
 from eventlake_airflow.watches import WATCH_KINDS, Watched, WatchKind
 
 EVERY_STATE = [
@@ -63,7 +64,24 @@ def test_bad_news_are_told_although_others_are_still_waited_for() -> None:
         sensor_of(bad, slow).execute_complete({}, event_of({bad: "DELETING", slow: "CREATING"}))
 
 
-def test_a_sensor_defers_at_once_and_resumes_in_execute_complete() -> None:
+def answer_at_once(monkeypatch: pytest.MonkeyPatch, states: dict[Watched, str]) -> None:
+    async def look(things: Any, aws_conn_id: Any) -> dict[Watched, str]:
+        return {thing: states[thing] for thing in things}
+
+    monkeypatch.setattr(sensors, "look", look)
+
+
+def test_what_is_decided_at_the_first_look_needs_no_deferral(monkeypatch: pytest.MonkeyPatch) -> None:
+    thing = Watched("stream", "events")
+    answer_at_once(monkeypatch, {thing: "ACTIVE"})
+    assert sensor_of(thing).execute({}) == {"stream:events": "ACTIVE"}
+    answer_at_once(monkeypatch, {thing: "DELETING"})
+    with pytest.raises(TerminalError, match="stream:events is DELETING"):
+        sensor_of(thing).execute({})
+
+
+def test_what_is_not_decided_defers_and_resumes_in_execute_complete(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer_at_once(monkeypatch, {Watched("stream", "events"): "CREATING"})
     with pytest.raises(TaskDeferred) as deferral:
         sensor_of(Watched("stream", "events")).execute({})
     assert deferral.value.method_name == "execute_complete"
@@ -84,12 +102,12 @@ def run_trigger(monkeypatch: pytest.MonkeyPatch, answers: dict[str, list[str]], 
         asked.append(name)
         return left[name].pop(0) if len(left[name]) > 1 else left[name][0]
 
-    async def no_client(self: StatesTrigger, stack: Any, service: str) -> None:
+    async def no_client(stack: Any, service: str, aws_conn_id: str | None) -> None:
         return None
 
     kind = WATCH_KINDS["stream"]
     monkeypatch.setitem(watches.WATCH_KINDS, "stream", WatchKind(kind.service, ask, kind.table))
-    monkeypatch.setattr(StatesTrigger, "_client", no_client)
+    monkeypatch.setattr(triggers, "_client", no_client)
     trigger = StatesTrigger([f"stream:{name}" for name in answers], 0.001, attempts, None)
 
     async def events() -> list[Any]:
@@ -121,3 +139,59 @@ def test_the_triggerer_can_make_the_trigger_again_from_what_it_serializes() -> N
     path, arguments = StatesTrigger(["stream:a"], 2, 5, "aws_default").serialize()
     assert path == "eventlake_airflow.triggers.StatesTrigger"
     assert StatesTrigger(**arguments).serialize() == (path, arguments)
+
+
+# ---------------------------------------------------------------- the watermark
+
+
+WATERMARKS = [None, "2026-11-21T08:00:00+00:00", "2026-11-21T09:00:00+00:00"]
+UNTIL = "2026-11-21T09:00:00+00:00"
+
+
+def watermark_sensor(**given: Any) -> WatermarkSensor:
+    return WatermarkSensor(
+        task_id="await_watermark", delay_seconds=1, patience_seconds=60, **(given or {"until": UNTIL})
+    )
+
+
+@pytest.mark.parametrize("watermark", WATERMARKS)
+def test_a_watermark_is_fresh_from_the_time_asked_for(watermark: str | None) -> None:
+    state = triggers.watermark_state(watermark, UNTIL)
+    assert state == ("fresh" if watermark == UNTIL else "lagging")
+
+
+def test_a_fresh_watermark_is_given_back_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sensors, "read_watermark", lambda: UNTIL)
+    assert watermark_sensor().execute({}) == UNTIL
+
+
+@pytest.mark.parametrize("watermark", WATERMARKS[:2])
+def test_a_lagging_watermark_is_waited_for(monkeypatch: pytest.MonkeyPatch, watermark: str | None) -> None:
+    monkeypatch.setattr(sensors, "read_watermark", lambda: watermark)
+    with pytest.raises(TaskDeferred) as deferral:
+        watermark_sensor().execute({})
+    assert deferral.value.kwargs == {"until": UNTIL}
+    # and the trigger ends once it is fresh
+    answers = iter(WATERMARKS)
+    monkeypatch.setattr(triggers, "read_watermark", lambda: next(answers))
+
+    async def events() -> list[Any]:
+        return [event.payload async for event in WatermarkTrigger(UNTIL, 0.001, 10).run()]
+
+    assert asyncio.run(events()) == [{"watermark": UNTIL, "state": "fresh"}]
+
+
+def test_a_watermark_that_stays_behind_is_retried_and_names_both_times() -> None:
+    sensor = watermark_sensor()
+    assert sensor.execute_complete({}, {"watermark": UNTIL, "state": "fresh"}, until=UNTIL) == UNTIL
+    with pytest.raises(TransientError, match=r"2026-11-20.*2026-11-21T09"):
+        sensor.execute_complete({}, {"watermark": "2026-11-20T00:00:00+00:00", "state": "lagging"}, until=UNTIL)
+    for event in (None, {}, {"watermark": UNTIL}, {"watermark": UNTIL, "state": "melting"}):
+        with pytest.raises(TerminalError):
+            sensor.execute_complete({}, event, until=UNTIL)
+
+
+def test_a_watermark_sensor_is_told_one_time_only() -> None:
+    for given in ({"most_lag": None, "until": None}, {"most_lag": timedelta(hours=1), "until": UNTIL}):
+        with pytest.raises(TerminalError, match="exactly one"):
+            watermark_sensor(**given)

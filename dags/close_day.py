@@ -1,0 +1,68 @@
+"""
+### Purpose
+Ends an event day: waits until everything received before its end is in raw, loads all that still waits (late and error
+objects of any day included), rolls up, and balances the books record by record. This is the DAG to backfill: thirty
+days in the Backfill dialog are thirty runs.
+
+### Reads
+The watermark, landings of `raw/`, `late/` and `errors/`, the stream, raw and decisions, the tables.
+
+### Writes
+`events.*`, `rollups.*`, `quarantine.rows`, `control.loads`, `control.books`, `control.days`.
+
+### Params
+`day`: the event day, UTC. Empty: a scheduled or backfill run takes the day its interval starts on; a run by hand
+balances everything that was received before it was triggered, and closes nothing.
+
+### If it fails
+`await_watermark`: the stream or Firehose is behind, docs/runbooks/stream-lag.md. `balance_books`: its message names the
+records and the station that lost them, docs/runbooks/books-differ.md. `require_quality`: a table was held,
+docs/runbooks/load-held.md.
+
+### Safe to rerun
+Yes. Loading again loads nothing twice; the books keep the history of each run; a day is closed once.
+"""
+
+from airflow.sdk import dag
+
+from eventlake_airflow.day_tasks import (
+    DAY_PARAMS,
+    await_landings,
+    await_watermark,
+    balance_books,
+    check_landings,
+    mark_closed,
+    resolve_day,
+)
+from eventlake_airflow.defaults import Area, Tier, lake_dag
+from eventlake_airflow.load_tasks import plan_load, publish_load, require_quality, stage_load
+from eventlake_airflow.rollup_tasks import plan_rollups, publish_rollups, stage_rollups
+from eventlake_airflow.schedules import SCHEDULES, every
+
+
+@dag(
+    schedule=every(SCHEDULES.close),
+    doc_md=__doc__,
+    params=DAY_PARAMS,
+    **lake_dag(Tier.DATA_LATE, [Area.TABLES, Area.BOOKS], max_active_runs=3),
+)
+def close_day() -> None:
+    day = resolve_day()
+    watermark = await_watermark(day)
+    landings = await_landings()
+    checked = check_landings()
+    plan = plan_load(areas=["raw", "late", "errors"])
+    staged = stage_load(plan)
+    outcome = publish_load(plan, staged.output)
+    rollups = plan_rollups()
+    staged_rollups = stage_rollups(rollups)
+    rolled_up = publish_rollups(rollups, staged_rollups.output)
+    books = balance_books(day["day"], watermark.output)
+    closed = mark_closed(day, watermark.output, books)
+    gate = require_quality(plan, outcome, rolled_up)
+
+    day >> watermark >> landings >> checked >> plan >> staged >> outcome
+    outcome >> rollups >> staged_rollups >> rolled_up >> books >> closed >> gate
+
+
+close_day()
