@@ -59,7 +59,7 @@ def close_day() -> None:
     rolled_up = publish_rollups(rollups, staged_rollups.output)
     books = balance_books(day["day"], watermark.output)
     closed = mark_closed(day, watermark.output, books)
-    gate = require_quality(plan, outcome, rolled_up)
+    gate = require_quality(outcome, rolled_up)
 
     day >> watermark >> landings >> checked >> plan >> staged >> outcome
     outcome >> rollups >> staged_rollups >> rolled_up >> books >> closed >> gate

@@ -37,7 +37,7 @@ def load_events() -> None:
     rollups = plan_rollups()
     staged_rollups = stage_rollups(rollups)
     rolled_up = publish_rollups(rollups, staged_rollups.output)
-    gate = require_quality(plan, outcome, rolled_up)
+    gate = require_quality(outcome, rolled_up)
 
     plan >> staged >> outcome >> rollups >> staged_rollups >> rolled_up >> gate
 

@@ -90,15 +90,17 @@ def describe_outcome(outcome: Mapping[str, Any]) -> str:
     on_failure_callback=None,
     on_success_callback=clear_failure,
 )
-def require_quality(
-    plan: dict[str, Any] | None, outcome: dict[str, Any] | None, rolled_up: dict[str, Any] | None
-) -> None:
-    """The last leaf: red when anything was held or any task before it failed, so that the run is red too."""
+def require_quality(outcome: dict[str, Any] | None, rolled_up: dict[str, Any] | None) -> None:
+    """The last leaf: red when anything was held or any task before it failed, so that the run is red too.
+
+    It takes nothing from `plan_load` directly: a short circuit skips its direct followers, whatever their trigger rule.
+    """
     from eventlake_aws.alerts import alert_on_load
     from eventlake_aws.load_steps import abandon_load
 
     context = get_current_context()
     run = context["dag_run"]
+    plan = context["ti"].xcom_pull(task_ids="plan_load")
     if outcome is None and plan is not None:
         abandon_load(aws_clients(), SETTINGS, load_id=plan["load_id"])
     held: list[str] = []

@@ -35,6 +35,7 @@ EXPECTED = {
     "load_events.py": ["load_events"],
     "watch_stream.py": ["watch_stream"],
 }
+LOAD_CHAIN = ["plan_load", "stage_load", "publish_load", "plan_rollups", "stage_rollups", "publish_rollups"]
 DAG_IDS = sorted(dag_id for dag_ids in EXPECTED.values() for dag_id in dag_ids)
 
 
@@ -153,14 +154,36 @@ def must_follow(dags: dict[str, Any], dag_id: str, chain: list[str]) -> None:
 
 
 def test_load_events_goes_in_order(dags: dict[str, Any]) -> None:
-    chain = ["plan_load", "stage_load", "publish_load", "plan_rollups", "stage_rollups", "publish_rollups"]
-    must_follow(dags, "load_events", [*chain, "require_quality"])
-    assert set(order_of(dags, "load_events")) == {*chain, "require_quality"}
+    chain = [*LOAD_CHAIN, "require_quality"]
+    must_follow(dags, "load_events", chain)
+    assert set(order_of(dags, "load_events")) == set(chain)
+
+
+def test_close_day_goes_in_order(dags: dict[str, Any]) -> None:
+    before = ["resolve_day", "await_watermark", "await_landings", "check_landings"]
+    chain = [*before, *LOAD_CHAIN, "balance_books", "mark_closed", "require_quality"]
+    must_follow(dags, "close_day", chain)
+    assert set(order_of(dags, "close_day")) == set(chain)
+
+
+@pytest.mark.parametrize("dag_id", ["crawl_raw", "watch_stream"])
+def test_the_report_waits_for_everything_it_reports(dags: dict[str, Any], dag_id: str) -> None:
+    (last,) = (task for task in dags[dag_id].tasks if not task.downstream_task_ids)
+    assert last.upstream_task_ids == {task.task_id for task in dags[dag_id].tasks} - {last.task_id}
 
 
 def test_gates_run_whatever_happened_before(dags: dict[str, Any]) -> None:
     for dag_id in ("load_events", "close_day"):
         assert dags[dag_id].get_task("require_quality").trigger_rule == "all_done"
+
+
+def test_a_short_circuit_skips_only_what_its_absence_makes_pointless(dags: dict[str, Any]) -> None:
+    """It skips its direct followers whatever their trigger rule: the gate, skipped, would turn a red run green."""
+    for dag_id in ("load_events", "close_day"):
+        for task_id in ("plan_load", "plan_rollups"):
+            followers = [dags[dag_id].get_task(name) for name in dags[dag_id].get_task(task_id).downstream_task_ids]
+            assert followers
+            assert {task.trigger_rule for task in followers} == {"all_success"}, task_id
 
 
 def test_rollups_catch_up_even_when_nothing_is_loaded(dags: dict[str, Any]) -> None:
