@@ -99,6 +99,7 @@ def test_a_planted_loss_is_named_with_its_station(records: Fates, data: st.DataO
     assert ledger.undecided() == ([identity] if stage in ("function", "delivery") else [])
     balance = strike_balance(ledger, {identity: claim})
     assert [(one.identity, one.station) for one in balance.differences] == [(identity, station)]
+    assert (claim is ClaimFinding.OWN and stage == "delivery") == ("claimed by itself" in balance.differences[0].what)
     assert balance.stations == {station.value: 1}
     named = sum(tally.differences for tally in (*balance.stream, *balance.tables))
     assert named == 1

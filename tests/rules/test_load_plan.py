@@ -94,9 +94,9 @@ def test_a_plan_survives_its_text(waiting: list[Landing]) -> None:
 
 def test_oldest_first_and_no_overtaking() -> None:
     # given: the second oldest does not fit, a younger one would
-    waiting = [landing(3, size=1, second=3), landing(2, size=90, second=2), landing(1, size=50, second=1)]
+    waiting = [landing(1, size=1, second=3), landing(2, size=90, second=2), landing(3, size=50, second=1)]
     made = plan(waiting, ceiling=100)
-    assert [one.object_key for one in made.landings] == ["raw/1.gz"]
+    assert [one.object_key for one in made.landings] == ["raw/3.gz"]
     assert made.left_waiting == 2
 
 
