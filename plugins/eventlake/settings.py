@@ -128,10 +128,6 @@ class Settings:
         return f"{self.prefix}-roll_up"
 
     @property
-    def day_job(self) -> str:
-        return f"{self.prefix}-close_day"
-
-    @property
     def raw_crawler(self) -> str:
         return f"{self.prefix}-raw"
 

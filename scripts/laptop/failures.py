@@ -19,7 +19,7 @@ RECENT = timedelta(hours=1)
 def explain(airflow: AirflowApi, settings: Settings, dag_id: str, run_id: str) -> list[str]:
     told = [f"--- why {dag_id} failed", *airflow.failure_logs(dag_id, run_id)]
     glue, logs = boto3.client("glue"), boto3.client("logs")
-    for job in (settings.load_job, settings.rollup_job, settings.day_job):
+    for job in (settings.load_job, settings.rollup_job):
         for run in failed_job_runs(glue, job):
             told.append(f"--- Glue job {job} {run['Id']} {run['JobRunState']}: {run.get('ErrorMessage', '')}")
             told += [f"    {line}" for line in job_log(logs, run["Id"])[-SHOWN_LINES:]]
