@@ -67,7 +67,7 @@ def install() -> None:
 
     firehose._deliver_records_to_s3 = deliver
     buffers.start()
-    patches.at_shutdown(30, buffers.write_all)
+    patches.at_shutdown(30, buffers.close)
 
 
 # ---- requests
@@ -136,7 +136,7 @@ def _accept(name: str, decoded: list[bytes], single: bool) -> Any:
     stream = firehose._streams.get(name)
     if not stream:
         return firehose._not_found(name)
-    if stream["status"] != "ACTIVE":
+    if stream["status"] != "ACTIVE" or buffers.closed.is_set():
         return responses.error_response_json("ServiceUnavailableException", "Service unavailable.", 503)
     refuse_every = 0 if single else fault("firehose_refuse_every")
     taken: list[tuple[str, bytes]] = []

@@ -75,6 +75,8 @@ _open: dict[tuple[_Place, tuple[tuple[str, str], ...], str | None], _Buffer] = {
 _full: list[_Buffer] = []
 _open_partitions: dict[_Place, int] = {}
 _due = threading.Event()
+# a record that came later would be accepted and lost
+closed = threading.Event()
 # one write at a time, so that a stop knows when all is written
 _writing = threading.Lock()
 _streams_seen: dict[_Place, contextvars.Context] = {}
@@ -135,8 +137,9 @@ def would_open(stream: dict[str, Any], destination: dict[str, Any], keys: dict[s
         return _open_partitions.get(place, 0)
 
 
-def write_all() -> None:
-    """Writes what waits, whatever its time."""
+def close() -> None:
+    """Takes no more records and writes what waits, whatever its time."""
+    closed.set()
     _write(all_of_them=True)
 
 

@@ -107,6 +107,11 @@ FIXES = (
         ),
     ),
     Fix(
+        "s3_events",
+        replaces=("services.s3:_fire_s3_event_async", "services.s3:_fire_s3_event"),
+        calls=("services.s3:_bucket_notifications",),
+    ),
+    Fix(
         "glue_jobs",
         replaces=(
             "services.glue:_create_job",
@@ -281,7 +286,7 @@ _shutdown = _Shutdown([])
 
 
 def at_shutdown(order: int, step: Callable[[], None]) -> None:
-    """Registers a step: 10 sources stop taking work, 20 jobs end, 30 buffers are written, 40 processes are gone."""
+    """Registers a step: 10 sources rest, 20 jobs end, 30 buffers are written and 35 announced, 40 processes go."""
     _shutdown.steps.append((order, step))
 
 
