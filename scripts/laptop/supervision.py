@@ -31,6 +31,8 @@ TOKEN = "EVENTLAKE_RUN"
 ANSWER_TIMEOUT_SECONDS = 20
 STOP_TIMEOUT_SECONDS = 90
 KILL_AFTER_SECONDS = 8
+# without a supervisor all are told at once, and the emulator writes its state down
+REMAINS_SECONDS = 30
 LOG_LINES = 12
 
 
@@ -128,7 +130,7 @@ class Supervisor:
         (self.home.run / "up").touch()
 
     def stop(self) -> list[str]:
-        """End everything that runs in this lake, in order; the names of those that had to be killed."""
+        """End everything that runs in this lake, in order; the names of those that had to be ended by force."""
         ours = list(self._processes())
         with contextlib.suppress(TerminalError):
             self._ask("supervisor.shutdown")
@@ -137,16 +139,8 @@ class Supervisor:
             self.process.wait(STOP_TIMEOUT_SECONDS)
         left = {one.pid: one for one in [*ours, *self._processes()] if is_alive(one)}
         forced = [describe(one) for one in left.values()]
-        for one in left.values():
-            with contextlib.suppress(psutil.Error):
-                one.terminate()
-        _, stubborn = psutil.wait_procs(list(left.values()), timeout=KILL_AFTER_SECONDS)
-        for one in stubborn:
-            with contextlib.suppress(psutil.Error):
-                one.kill()
-        psutil.wait_procs(stubborn, timeout=KILL_AFTER_SECONDS)
-        for name in ("supervisor.json", "supervisor.sock", "supervisord.conf", "up"):
-            (self.home.run / name).unlink(missing_ok=True)
+        end_all(list(left.values()), KILL_AFTER_SECONDS)
+        forget_run(self.home)
         return forced
 
     def pids(self) -> list[int]:
@@ -175,15 +169,44 @@ class Supervisor:
             transport.close()
 
 
-def left_behind(home: Home) -> Supervisor | None:
-    """A supervisor that was killed outright, with programs of it that still run."""
+@dataclass(frozen=True)
+class Remains:
+    """Programs that still run although their supervisor was killed outright."""
+
+    home: Home
+    processes: list[psutil.Process]
+
+    def stop(self) -> list[str]:
+        names = [describe(one) for one in self.processes]
+        end_all(self.processes, REMAINS_SECONDS)
+        forget_run(self.home)
+        return names
+
+
+def left_behind(home: Home) -> Remains | None:
+    """What carries the token of a supervisor that is no more."""
     try:
         noted = json.loads((home.run / "supervisor.json").read_text())
     except (OSError, ValueError):
         return None
-    tokens = (one for one in psutil.process_iter() if _token(one) == noted["token"])
-    survivor = next(tokens, None)
-    return Supervisor(home, survivor, noted["token"]) if survivor else None
+    found = [one for one in psutil.process_iter() if _token(one) == noted["token"] or _session(one.pid) == noted["pid"]]
+    return Remains(home, found) if found else None
+
+
+def end_all(processes: list[psutil.Process], patience_seconds: float) -> None:
+    for one in processes:
+        with contextlib.suppress(psutil.Error):
+            one.terminate()
+    _, stubborn = psutil.wait_procs(processes, timeout=patience_seconds)
+    for one in stubborn:
+        with contextlib.suppress(psutil.Error):
+            one.kill()
+    psutil.wait_procs(stubborn, timeout=patience_seconds)
+
+
+def forget_run(home: Home) -> None:
+    for name in ("supervisor.json", "supervisor.sock", "supervisord.conf", "up"):
+        (home.run / name).unlink(missing_ok=True)
 
 
 def is_alive(process: psutil.Process) -> bool:
@@ -263,9 +286,9 @@ def _value(path: Path) -> str:
 
 def _quoted(text: str) -> str:
     """For supervisord's shell-like lists, which have no way to carry these characters."""
-    if any(odd in text for odd in ('"', "\n", "\\", " ;")):
+    if any(odd in text for odd in ('"', "\n", "\\", " ;", " #")):
         raise TerminalError(
-            f"telling supervisord about {text!r}: a double quote, a backslash, a line break or ' ;' does not pass; "
-            "rename the folder or the value"
+            f"telling supervisord about {text!r}: a double quote, a backslash, a line break, ' ;' and ' #' "
+            "do not pass; rename the folder or the value"
         )
     return '"' + text.replace("%", "%%") + '"'

@@ -104,7 +104,7 @@ def test_our_programs_hear_nothing_of_a_real_account() -> None:
 def test_a_configuration_survives_odd_values(tmp_path: Path) -> None:
     from supervisor.options import ServerOptions
 
-    odd = "a 100% 'odd' value; with, commas=and %(marks)s # too"
+    odd = "a 100% 'odd' value; with, commas=and %(marks)s;#too"
     program = Program("one", ["/bin/echo", odd], {"ODD": odd})
     one = Home(tmp_path)
     one.prepare()
@@ -117,7 +117,7 @@ def test_a_configuration_survives_odd_values(tmp_path: Path) -> None:
     assert odd in read.command
 
 
-@pytest.mark.parametrize("odd", ['a "quote"', "a back\\slash", "two\nlines", "a comment ;"])
+@pytest.mark.parametrize("odd", ['a "quote"', "a back\\slash", "two\nlines", "a comment ;", "another #"])
 def test_what_supervisord_cannot_carry_is_refused(tmp_path: Path, odd: str) -> None:
     with pytest.raises(TerminalError, match="telling supervisord about"):
         configuration_text(Home(tmp_path), [Program("one", ["/bin/echo", odd])])
