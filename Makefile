@@ -5,6 +5,7 @@ export LAKE_INPUT := $(value INPUT)
 export LAKE_EVENTS := $(value EVENTS)
 export LAKE_SQL := $(value SQL)
 export LAKE_UUID := $(value UUID)
+export LAKE_OUTPUT := $(value OUTPUT)
 export ALL
 
 # any Python from 3.9 on starts the installer; the installer finds or fetches 3.11 or 3.12
