@@ -36,6 +36,14 @@ def install() -> None:
     patches.replace(FIX, "services.glue:_start_crawler", _start_crawler)
     patches.replace(FIX, "services.glue:_stop_crawler", _stop_crawler)
     patches.replace(FIX, "services.glue:_get_crawler_metrics", _get_crawler_metrics)
+    restore = patches.replace(FIX, "services.glue:_restore_state", None)
+    glue._restore_state = lambda data: (restore(data), _end_crawls_of_before())[0]
+
+
+def _end_crawls_of_before() -> None:
+    """A crawl that the state shows as running ended with the server that ran it."""
+    for _, crawler in glue._crawlers.all_items():
+        crawler["State"] = "READY"
 
 
 def _error(code: str, message: str) -> Any:

@@ -155,6 +155,7 @@ FIXES = (
             "services.glue:_start_crawler",
             "services.glue:_stop_crawler",
             "services.glue:_get_crawler_metrics",
+            "services.glue:_restore_state",
         ),
         calls=(
             "services.glue:_crawlers",

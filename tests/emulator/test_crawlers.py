@@ -247,3 +247,16 @@ def test_of_sixteen_writers_of_one_version_one_wins(emulator: Emulator, name: st
 
         with ThreadPoolExecutor(16) as pool:
             assert sum(pool.map(update, range(16))) == 1
+
+
+def test_a_crawl_that_a_stop_cut_can_be_started_again(another_emulator: Callable[..., Emulator], name: str) -> None:
+    """A crawler that stayed RUNNING for ever could never crawl again."""
+    emulator = another_emulator()
+    make_bucket(emulator, name)
+    for number in range(20):
+        put_lines(emulator, name, f"raw/event_type=x/day={number:02d}", *({"id": n} for n in range(10_000)))
+    make_crawler(emulator, name)
+    emulator.client("glue").start_crawler(Name=name)
+    emulator.stop()
+    emulator.start()
+    assert crawl(emulator, name)["LastCrawl"]["Status"] == "SUCCEEDED"
