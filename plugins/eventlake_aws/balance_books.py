@@ -96,10 +96,10 @@ def _owners(clients: Clients, settings: Settings, uuids: Sequence[str]) -> dict[
 
 def _scope(arrival_days: Sequence[date] | None, as_of: datetime, kept_since: datetime) -> Scope:
     if not arrival_days:
-        return Scope(kept_since, as_of)
+        return Scope(kept_since, as_of, as_of)
     start = datetime.combine(min(arrival_days), datetime.min.time(), UTC)
     end = datetime.combine(max(arrival_days) + timedelta(days=1), datetime.min.time(), UTC)
-    return Scope(start, min(as_of, end - timedelta(microseconds=1)))
+    return Scope(start, min(as_of, end - timedelta(microseconds=1)), as_of)
 
 
 def _stream_kept_since(clients: Clients, settings: Settings, now: datetime) -> datetime:
@@ -127,7 +127,7 @@ def _write_books(
         named = by_group.pop((half, day, event_type), [])
         return {
             "run_id": run_id,
-            "as_of": scope.until,
+            "as_of": scope.as_of,
             "half": half,
             "day": day,
             "event_type": event_type,
@@ -162,7 +162,7 @@ def _write_books(
         }
         for tally in struck.tables
     ]
-    rows += [common("stream", *group) | {"in_flight": number} for group, number in sorted(in_flight.items())]
+    rows += [common("stream", *group) | {"in_flight": number} for group, number in sorted(in_flight.items()) if number]
     # differences of groups that have no tally of their own
     rows += [common(*group) for group in sorted(by_group)]
     return control_tables.append_rows(catalog, settings, control_tables.BOOKS, rows)
@@ -181,7 +181,7 @@ def _summary(
         if ledger.state_of(*identity) == "quarantined"
     )
     summary = {
-        "as_of": scope.until.isoformat(),
+        "as_of": scope.as_of.isoformat(),
         "balanced": not differences,
         "received": sum(tally.received for tally in struck.stream),
         "admitted": sum(tally.admitted for tally in struck.stream),

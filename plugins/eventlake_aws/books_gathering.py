@@ -15,6 +15,7 @@ from pyiceberg.catalog.glue import GlueCatalog
 from eventlake import books
 from eventlake.books import Difference, Ledger, Station
 from eventlake.identity import RecordIdentity
+from eventlake.load_plan import type_of_table
 from eventlake.settings import Settings
 from eventlake_aws import landing_list
 from eventlake_aws.clients import Clients
@@ -40,10 +41,11 @@ EDGE = timedelta(seconds=1)
 
 @dataclass(frozen=True)
 class Scope:
-    """The records that the books speak of: those that arrived in this time."""
+    """The records that the books speak of: those that arrived in this time. `as_of`: the books are true for it."""
 
     since: datetime
     until: datetime
+    as_of: datetime
 
     @property
     def arrival_days(self) -> tuple[date, ...]:
@@ -63,6 +65,8 @@ class Gathered:
     # by arrival day and type: came after the time the books are true for
     in_flight: Counter[tuple[str, str]] = field(default_factory=Counter)
     landed_objects: int = 0
+    # types of which something is held: a twin may be among it
+    held_types: set[str] = field(default_factory=set)
     rejection_reasons: dict[RecordIdentity, str] = field(default_factory=dict)
     quarantine_reasons: dict[tuple[str, int], str] = field(default_factory=dict)
     tables: dict[str, int] = field(default_factory=dict)
@@ -75,7 +79,9 @@ def gather_stream_half(clients: Clients, settings: Settings, scope: Scope, gathe
     def receive(records: Sequence[StreamRecord]) -> None:
         for record in records:
             if record.arrived_at > scope.until:
-                gathered.in_flight[(record.arrival_day, record.event_type)] += 1
+                # later days are another balance's business, what came after the watermark is on its way
+                is_in_flight = record.arrived_at > scope.as_of
+                gathered.in_flight[(record.arrival_day, record.event_type)] += is_in_flight
                 continue
             ledger.note(
                 record.shard_id,
@@ -99,7 +105,7 @@ def gather_stream_half(clients: Clients, settings: Settings, scope: Scope, gathe
         if record.reason is not None:
             gathered.rejection_reasons[RecordIdentity(record.shard_id, record.sequence_number)] = record.reason
 
-    read_stream(clients, settings, scope.since, receive)
+    read_stream(clients, settings, scope.since, None if scope.until == scope.as_of else scope.until, receive)
     read_decisions(clients, settings, scope.arrival_days, decide)
 
 
@@ -127,6 +133,8 @@ def gather_table_half(
         for number in range(held.unreadable):
             # counted by its place among the unreadable lines of its object: it has no other name
             ledger.note(held.landed.key, number, books.ADMITTED | books.UNREADABLE | status, event_day="unknown")
+        if record is not None and record.status == "held":
+            gathered.held_types.update(line.event_type for line in lines)
         gathered.landed_objects += bool(lines) or bool(held.unreadable)
         if record is not None and record.loaded_by is not None and (lines or held.unreadable):
             load_ids.add(record.loaded_by)
@@ -196,7 +204,7 @@ def _gather_duplicates(catalog: GlueCatalog, gathered: Gathered, dropped: Sequen
             duplicate.table,
         )
         for duplicate in dropped
-        if duplicate.table in twins
+        if type_of_table(duplicate.table) not in gathered.held_types
         and duplicate.event_uuid not in twins[duplicate.table]
         and gathered.ledger.state_of(duplicate.shard_id, duplicate.sequence_number) == "duplicate"
     ]

@@ -89,6 +89,25 @@ def mark_held(clients: Clients, settings: Settings, load_id: str, outcomes: Iter
     )
 
 
+def mark_undone(clients: Clients, settings: Settings, load_id: str, landings: Iterable[Landing]) -> int:
+    """loaded by this load -> held by it, until it is released: its rows were taken back."""
+    client = clients.dynamodb
+
+    def undo(landing: Landing) -> bool:
+        return _update(
+            client,
+            settings,
+            landing.identity,
+            "SET #status = :held, held_by = :load REMOVE loaded_by",
+            "#status = :loaded AND loaded_by = :load",
+            {":held": {"S": "held"}, ":loaded": {"S": "loaded"}, ":load": {"S": load_id}},
+            {"#status": "status"},
+        )
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return sum(pool.map(undo, landings))
+
+
 def mark_released(clients: Clients, settings: Settings, load_id: str, landings: Iterable[Landing]) -> int:
     """held by this load -> waiting."""
     client = clients.dynamodb

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -19,6 +19,8 @@ from eventlake_aws.clients import Clients
 _THREADS = 8
 _RECORDS_A_CALL = 10_000
 _UNKNOWN_TYPE = "unknown"
+# arrival times are approximate: neighbours in a shard may stand the wrong way round
+_DISORDER_MOST = timedelta(minutes=1)
 
 
 class StreamRecord(NamedTuple):
@@ -38,10 +40,11 @@ def read_stream(
     clients: Clients,
     settings: Settings,
     since: datetime,
+    until: datetime | None,
     take: Callable[[Sequence[StreamRecord]], None],
 ) -> None:
-    """Hands every record that arrived since then, up to the tip, to `take`, a batch at once."""
-    _read_shards(clients, settings, since, _facts, take)
+    """Hands every record that arrived since then to `take`, a batch at once, up to the tip or a little past `until`."""
+    _read_shards(clients, settings, since, until, _facts, take)
 
 
 def uuids_of(
@@ -53,7 +56,7 @@ def uuids_of(
     def keep(records: Sequence[tuple[RecordIdentity, str | None]]) -> None:
         found.update((identity, uuid) for identity, uuid in records if uuid is not None and identity in wanted)
 
-    _read_shards(clients, settings, since, _identity_and_uuid, keep)
+    _read_shards(clients, settings, since, None, _identity_and_uuid, keep)
     return found
 
 
@@ -61,6 +64,7 @@ def _read_shards(
     clients: Clients,
     settings: Settings,
     since: datetime,
+    until: datetime | None,
     of_record: Callable[[str, dict[str, Any]], Any],
     take: Callable[[Any], None],
 ) -> None:
@@ -70,7 +74,7 @@ def _read_shards(
     lock = Lock()
 
     def read(shard_id: str) -> None:
-        _read_shard(client, settings.stream, shard_id, since, of_record, take, lock)
+        _read_shard(client, settings.stream, shard_id, since, until, of_record, take, lock)
 
     with ThreadPoolExecutor(_THREADS) as pool:
         list(pool.map(read, shards))
@@ -81,6 +85,7 @@ def _read_shard(
     stream: str,
     shard_id: str,
     since: datetime,
+    until: datetime | None,
     of_record: Callable[[str, dict[str, Any]], Any],
     take: Callable[[Any], None],
     lock: Lock,
@@ -98,6 +103,8 @@ def _read_shard(
                 take(batch)
         # an empty answer is no end: only the tip is, or a closed shard's last record
         if not records and int(answer.get("MillisBehindLatest", 0)) == 0:
+            break
+        if until is not None and records and records[-1]["ApproximateArrivalTimestamp"] > until + _DISORDER_MOST:
             break
         iterator = answer.get("NextShardIterator")
 

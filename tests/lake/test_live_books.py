@@ -169,6 +169,10 @@ def test_what_came_after_the_watermark_is_in_flight(lake: Lake) -> None:
     now = datetime.now(UTC)
     books = balance(lake.clients, lake.settings, arrival_days=[as_of.date()], as_of=as_of, now=now, run_id="books-2")
     assert (books["received"], books["in_flight"], books["balanced"]) == (1, 2, True)
+    # and of a day that is over, later records are not in flight: they are another day's
+    yesterday = as_of.date() - timedelta(days=1)
+    past = balance(lake.clients, lake.settings, arrival_days=[yesterday], as_of=now, now=now, run_id="books-3")
+    assert (past["received"], past["in_flight"], past["balanced"]) == (0, 0, True)
 
 
 def test_error_objects_are_landings_of_their_types(lake: Lake) -> None:
@@ -237,5 +241,6 @@ def test_a_record_that_nobody_read_holds_the_watermark(lake: Lake) -> None:
 
 
 def test_scope_names_its_days() -> None:
-    scope = Scope(datetime(2026, 11, 20, 5, tzinfo=UTC), datetime(2026, 11, 22, 1, tzinfo=UTC))
+    end = datetime(2026, 11, 22, 1, tzinfo=UTC)
+    scope = Scope(datetime(2026, 11, 20, 5, tzinfo=UTC), end, end)
     assert [day.day for day in scope.arrival_days] == [20, 21, 22]

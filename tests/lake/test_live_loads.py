@@ -15,6 +15,7 @@ from eventlake_aws.control_tables import LOADS, VALIDATIONS
 from eventlake_aws.load_steps import abandon_load, plan_and_store_load, release_load
 from eventlake_aws.publish import Published, Stale, main_snapshot_id, move_main
 from eventlake_aws.publish_load import publish_load
+from eventlake_aws.undo_load import undo_load
 
 TABLE = "events.payment_events"
 FIRST, SECOND, THIRD = (Sent(f"uuid-{number}", 100 + number) for number in range(3))
@@ -221,3 +222,41 @@ def test_main_moves_back_only_from_what_was_seen(lake: Lake) -> None:
     assert isinstance(move_main(lake.catalog, TABLE, before, before), Stale)
     assert isinstance(move_main(lake.catalog, TABLE, after, before), Published)
     assert lake.rows(TABLE) == ["uuid-0"]
+
+
+def test_an_undone_load_comes_back_only_when_released(lake: Lake) -> None:
+    # given: three loads
+    plans = []
+    for number, event in enumerate((FIRST, SECOND, THIRD), start=1):
+        lake.land([event], name=f"n{number}")
+        _, plan = planned(lake, f"run-{number}")
+        lake.write_receipt(plan, f"jr_{number}", [lake.receipt_entry(plan, TABLE, f"jr_{number}", [event])])
+        published(lake, plan, f"jr_{number}")
+        plans.append(plan)
+    oldest, _, newest = plans
+
+    def undone(plan: LoadPlan, dry_run: bool) -> tuple[str, int]:
+        answer = undo_load(lake.clients, lake.settings, load_id=plan.load_id, dry_run=dry_run, now=NOW)
+        return answer["tables"][TABLE]["how"], answer["landings"]
+
+    # when: dry runs change nothing; the newest goes by moving main, the oldest by its rows
+    assert (undone(newest, True), undone(oldest, True)) == (("move_main", 1), ("delete_rows", 1))
+    assert lake.rows(TABLE) == ["uuid-0", "uuid-1", "uuid-2"]
+    assert undone(newest, False) == ("move_main", 1)
+    assert lake.rows(TABLE) == ["uuid-0", "uuid-1"]
+    assert undone(oldest, False) == ("delete_rows", 1)
+    assert undone(oldest, False) == ("nothing", 0)
+    # then
+    assert lake.rows(TABLE) == ["uuid-1"]
+    key = oldest.landings[0].object_key
+    assert (lake.landing(key)["status"], lake.landing(key)["held_by"]) == ("held", oldest.load_id)
+    assert planned_landings(lake, "run-4") == 0
+    release_load(lake.clients, lake.settings, load_id=oldest.load_id, dry_run=False, now=NOW)
+    assert planned_landings(lake, "run-5") == 1
+
+
+def planned_landings(lake: Lake, run_id: str) -> int:
+    answer = plan_and_store_load(
+        lake.clients, lake.settings, dag_id="load_events", run_id=run_id, areas=["raw"], now=NOW
+    )
+    return int(answer["landings"])
