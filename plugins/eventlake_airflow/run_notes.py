@@ -34,11 +34,12 @@ def on_dag_run_failed(dag_run: DagRun, msg: str) -> None:
 
 
 def write_note(dag_run: DagRun) -> None:
-    """Copy the tasks' lines to the run. A note that a person wrote stays."""
+    """Copy the tasks' lines to the run. A note that a person wrote stays; one of an earlier end gives way."""
     from airflow.models.xcom import XComModel
 
     session = object_session(dag_run)
-    if session is None or dag_run.note:
+    former = dag_run.dag_run_note
+    if session is None or (former is not None and former.user_id is not None):
         return
     query = (
         select(XComModel)

@@ -23,9 +23,10 @@ class FakeSession:
         return self.rows
 
 
-def run_with(monkeypatch: pytest.MonkeyPatch, session: FakeSession | None, note: str | None = None) -> Any:
+def run_with(monkeypatch: pytest.MonkeyPatch, session: FakeSession | None, former: Any = None) -> Any:
     monkeypatch.setattr(run_notes, "object_session", lambda dag_run: session)
-    return SimpleNamespace(dag_id="load_events", run_id="run-1", note=note)
+    note = former.content if former else None
+    return SimpleNamespace(dag_id="load_events", run_id="run-1", note=note, dag_run_note=former)
 
 
 @pytest.mark.parametrize("end", [run_notes.on_dag_run_success, run_notes.on_dag_run_failed])
@@ -38,9 +39,15 @@ def test_a_run_that_ends_bears_the_lines_of_its_tasks(monkeypatch: pytest.Monkey
 
 
 def test_the_note_of_a_person_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    run = run_with(monkeypatch, FakeSession("ours"), note="looked at by Ada")
+    run = run_with(monkeypatch, FakeSession("ours"), SimpleNamespace(content="looked at", user_id="ada"))
     run_notes.write_note(run)
-    assert run.note == "looked at by Ada"
+    assert run.note == "looked at"
+
+
+def test_a_run_that_ends_again_says_what_happened_this_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = run_with(monkeypatch, FakeSession("second end"), SimpleNamespace(content="first end", user_id=None))
+    run_notes.write_note(run)
+    assert run.note == "second end"
 
 
 def test_a_run_without_lines_or_without_a_session_gets_no_note(monkeypatch: pytest.MonkeyPatch) -> None:
