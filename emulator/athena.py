@@ -1,7 +1,8 @@
 """Athena over a JSON table: columns in the types of the catalog, as its SerDe reads them.
 
 Belongs in here: how a table's files become rows. ministack lets its engine guess the types anew from the files of each
-query. Does not belong here: SQL (DuckDB's, not Trino's), Iceberg tables (not read here).
+query. Does not belong here: SQL (DuckDB's, not Trino's), Iceberg tables (not read here). Kinder than AWS: a table that
+has a name as a column and as a partition key too is read here, with the partition's value; AWS refuses it.
 https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html
 """
 

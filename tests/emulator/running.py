@@ -37,6 +37,7 @@ class Emulator:
         self.environment = environment
         self.endpoint = ""
         self.process: subprocess.Popen[str] | None = None
+        self._clients: dict[tuple[Any, ...], Any] = {}
 
     def start(self) -> Emulator:
         environment = {
@@ -80,14 +81,18 @@ class Emulator:
         return code
 
     def client(self, service: str, **options: Any) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=self.endpoint,
-            region_name="eu-west-1",
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-            config=Config(retries={"max_attempts": 1}, s3={"addressing_style": "path"}, **options),
-        )
+        """One client a service and server: making one costs more than most requests."""
+        key = (self.endpoint, service, *sorted(options.items()))
+        if key not in self._clients:
+            self._clients[key] = boto3.client(
+                service,
+                endpoint_url=self.endpoint,
+                region_name="eu-west-1",
+                aws_access_key_id="test",
+                aws_secret_access_key="test",
+                config=Config(retries={"max_attempts": 1}, s3={"addressing_style": "path"}, **options),
+            )
+        return self._clients[key]
 
     def processor_seconds(self) -> float:
         """Of the server and all that it started; says what work costs on a machine that others use too."""
