@@ -48,7 +48,7 @@ class Home:
 
     @staticmethod
     def from_env(environment: Mapping[str, str]) -> Home:
-        return Home((CHECKOUT / environment.get("LAKE_HOME", ".lake")).resolve())
+        return Home((CHECKOUT / (environment.get("LAKE_HOME") or ".lake")).resolve())
 
     @property
     def logs(self) -> Path:
