@@ -65,7 +65,7 @@ def main(argv: Sequence[str], store: ObjectStore | None = None, session: SparkSe
             "load_id": plan.load_id,
             "job_run_id": arguments.job_run_id,
             "plan_uri": arguments.plan_uri,
-            "code_hash": code_hash(),
+            "code_hash": arguments.code_hash or code_hash(),
             "started_at": started_at,
             "ended_at": _now(),
             "tables": [outcome.entry for outcome in outcomes],
@@ -100,15 +100,10 @@ def load_table(
         contracts = () if entry.event_type is None else definitions.contracts.of_type(entry.event_type)
         lines = lines_of_table(entry.event_type, entry.table, contracts)
         batch = stage(session, lines, entry, landings, arguments.load_id, arguments.job_run_id)
-        try:
-            quarantined = quarantined_rows(batch, landings)
-            suite = definitions.suites.get(entry.event_type or entry.table.partition(".")[2])
-            validation = validator.validate(batch.loaded_rows, suite) if batch.staged is not None else None
-            made = Outcome(
-                table_entry(batch, reasons(quarantined), validation), quarantined, duplicate_rows(batch)
-            )
-        finally:
-            batch.judged.unpersist()
+        quarantined = quarantined_rows(batch, landings)
+        suite = definitions.suites.get(entry.event_type or entry.table.partition(".")[2])
+        validation = validator.validate(batch.loaded_rows, suite) if batch.staged is not None else None
+        made = Outcome(table_entry(batch, reasons(quarantined), validation), quarantined, duplicate_rows(batch))
     # one table's failure must not take the others with it; the receipt tells, and the worker holds the table
     except Exception as error:
         _log.exception("loading %s", entry.table)

@@ -18,6 +18,7 @@ class JobArguments:
     receipt_prefix: str
     load_id: str
     raw_bucket: str
+    code_hash: str  # of the code that was deployed; empty where a deployment does not say
 
     @property
     def lake_bucket(self) -> str:
@@ -37,6 +38,7 @@ def parse_arguments(argv: Sequence[str], *, reads_landings: bool) -> JobArgument
         parser.add_argument(f"--{name}", required=True)
     for name in ("load_id", "raw_bucket"):
         parser.add_argument(f"--{name}", required=reads_landings, default="")
+    parser.add_argument("--code_hash", default="")
     try:
         known, _ = parser.parse_known_args(list(argv))
     except (argparse.ArgumentError, SystemExit) as error:
@@ -44,4 +46,6 @@ def parse_arguments(argv: Sequence[str], *, reads_landings: bool) -> JobArgument
             f"starting a job: received the arguments {sorted(each for each in argv if each.startswith('--'))}; "
             f"valid are {parser.format_usage().strip()}; start it through its DAG"
         ) from error
-    return JobArguments(known.JOB_RUN_ID, known.plan_uri, known.receipt_prefix, known.load_id, known.raw_bucket)
+    return JobArguments(
+        known.JOB_RUN_ID, known.plan_uri, known.receipt_prefix, known.load_id, known.raw_bucket, known.code_hash
+    )

@@ -98,7 +98,7 @@ def parse_expression(lines: TableLines) -> str:
     schema = ", ".join([*fields, f"{UNREADABLE} string"])
     return (
         f"from_json(value, {text(schema)}, map('mode', 'PERMISSIVE',"
-        f" 'columnNameOfCorruptRecord', {text(UNREADABLE.strip('`'))}, 'allowNonNumericNumbers', 'false'))"
+        f" 'columnNameOfCorruptRecord', {text(UNREADABLE.strip('`'))}, 'allowNonNumericNumbers', 'false', 'allowSingleQuotes', 'false'))"
     )
 
 
@@ -171,17 +171,14 @@ def _other_fields(lines: TableLines) -> str:
     """
     known = ", ".join(text(name) for name in lines.shapes)
     unknown = f"array_except(json_object_keys(value), array({known}))"
-    name_as_json = "substring(to_json(named_struct('k', k)), 6, length(to_json(named_struct('k', k))) - 6)"
-    value_as_json = (
-        """coalesce(get_json_object(concat('[', value, ']'), concat("$[*]['", k, "']")),"""
-        " substring(to_json(named_struct('v', from_json(value, 'map<string,string>')[k])), 6,"
-        " length(to_json(named_struct('v', from_json(value, 'map<string,string>')[k]))) - 6))"
+    only_value = "'^.[^:]*:|.$', ''"  # of an object with one plain name
+    members = (
+        f"transform({unknown}, k -> concat(regexp_replace(to_json(named_struct('k', k)), {only_value}), ':',"
+        """ coalesce(get_json_object(concat('[', value, ']'), concat("$[*]['", k, "']")),"""
+        f" regexp_replace(to_json(named_struct('v', from_json(value, 'map<string,string>')[k])), {only_value}))))"
     )
-    members = f"transform({unknown}, k -> concat({name_as_json}, ':', {value_as_json}))"
-    return (
-        f"CASE WHEN size({unknown}) > 0 THEN nullif(concat('{{', array_join(filter({members}, m -> m IS NOT NULL), ','),"
-        " '}'), '{}') END"
-    )
+    # concat with null is null, so a field that is null is missing here, too
+    return f"nullif(concat('{{', array_join({members}, ','), '}}'), '{{}}')"
 
 
 def quoted(name: str) -> str:

@@ -19,7 +19,7 @@ from eventlake.patterns import FORMAT_PATTERNS, java_pattern
 from eventlake.row_rules import ENVELOPE_RULES, RowRule, fits_decimal
 from eventlake.table_schema import ColumnShape
 
-from eventlake_spark.row_parsing import UNREADABLE, WIDEST_DECIMAL, TableLines, quoted, text, wide_scale
+from eventlake_spark.row_parsing import UNREADABLE, WIDE_SCALE, WIDEST_DECIMAL, TableLines, quoted, text, wide_scale
 
 Shapes = Mapping[str, ColumnShape]
 
@@ -45,18 +45,19 @@ def is_bad(lines: TableLines) -> str:
     if lines.event_type is not None:
         broken.append(f"e.event_type <> {text(lines.event_type)}")
     rules = (*ENVELOPE_RULES, *lines.rules)
-    broken += [_any_broken([rule for rule in rules if rule.event_subtype is None], shapes)]
+    broken.append(_any_broken([rule for rule in rules if rule.event_subtype is None], shapes))
     for subtype in dict.fromkeys(rule.event_subtype for rule in rules if rule.event_subtype is not None):
         own = _any_broken([rule for rule in rules if rule.event_subtype == subtype], shapes)
         if own != "false":
             broken.append(f"e.event_subtype = {text(subtype)} AND ({own})")
     broken += _wrong_tokens([rule for rule in rules if rule.keyword == "type"], shapes)
-    return f"(e IS NULL OR {' OR '.join(f'coalesce({each}, false)' for each in broken)})"
+    # unknown is not broken: one coalesce for all, since an OR is true as soon as one part is
+    return f"coalesce({' OR '.join(['e IS NULL', *(each for each in broken if each != 'false')])}, false)"
 
 
 def _any_broken(rules: list[RowRule], shapes: Shapes) -> str:
     conditions = [_broken(rule, shapes) for rule in rules]
-    return " OR ".join(f"coalesce({each}, false)" for each in conditions if each != "false") or "false"
+    return " OR ".join(each for each in conditions if each != "false") or "false"
 
 
 def _broken(rule: RowRule, shapes: Shapes) -> str:
@@ -203,16 +204,21 @@ def _wrong_tokens(type_rules: list[RowRule], shapes: Shapes) -> Iterator[str]:
     texts = [rule.path for rule in type_rules if rule.argument == "string"]
     exacts = [rule.path for rule in type_rules if shape_at(rule.path, shapes).decimal is not None]
     suspicions = [*_suspicions_of_texts(texts), *_suspicions_of_exact_numbers(exacts), _ESCAPED_NAME]
-    wrong = [_wrong_text(path) for path in texts] + [_wrong_exact_number(path) for path in exacts]
+    wrong = [*_wrong_fields(texts, "<> '\"'"), *_wrong_fields(exacts, "= '\"'")]
+    wrong += [_wrong_text(path) for path in texts if EACH_ITEM in path]
+    wrong += [_wrong_exact_number(path) for path in exacts if EACH_ITEM in path]
     if wrong:
         suspected = f"value RLIKE {text('|'.join(suspicions))}"
-        yield f"({suspected} AND ({' OR '.join(f'coalesce({each}, false)' for each in wrong)}))"
-    money = [path for path in exacts if path != ("created_at",)]  # the time is cut on purpose
-    lossy = _lossy_number(money, shapes)
-    if lossy:
-        # digits beyond those that are read: rather quarantined than rounded
-        there = " OR ".join(_somewhere(path, lambda value: f"{value} IS NOT NULL") for path in money)
-        yield f"(value RLIKE {text(lossy)} AND ({there}))"
+        fields, _ = _names(texts)
+        # beyond every double: get_json_object would write it as a text
+        huge = rf'"(?:{fields})"\s*:\s*-?[0-9]+(?:\.[0-9]*)?[eE]\+?[0-9]{{3,}}'
+        wrong.append(f"value RLIKE {text(huge)}")
+        yield f"({suspected} AND ({' OR '.join(wrong)}))"
+    for path in exacts:
+        if path != ("created_at",):  # the time is cut on purpose
+            # digits beyond those that are read: rather quarantined than rounded
+            there = _somewhere(path, lambda value: f"{value} IS NOT NULL")
+            yield f"(value RLIKE {text(_lossy_number(path, shapes))} AND ({there}))"
 
 
 def _suspicions_of_texts(paths: list[Path]) -> Iterator[str]:
@@ -231,20 +237,15 @@ def _suspicions_of_exact_numbers(paths: list[Path]) -> Iterator[str]:
         yield rf'(?<!\\)"(?:{arrays})"\s*:\s*\[[^\]"]*"'
 
 
-def _lossy_number(paths: list[Path], shapes: Shapes) -> str:
-    if not paths:
-        return ""
-    digits = min(wide_scale(decimal) for path in paths if (decimal := shape_at(path, shapes).decimal) is not None)
-    number = rf"-?[0-9]*(?:\.[0-9]{{{digits + 1},}}|(?:\.[0-9]*)?[eE]-0*[1-9][0-9]|\.[0-9]{{9,}}[eE]-)"
-    if digits < WIDEST_DECIMAL // 2 - 1:
-        number = rf"-?[0-9]*(?:\.[0-9]{{{digits + 1},}}|(?:\.[0-9]*)?[eE])"
-    names, arrays = _names(paths)
-    patterns = []
-    if names:
-        patterns.append(rf'"(?:{names})"\s*:\s*{number}')
-    if arrays:
-        patterns.append(rf'"(?:{arrays})"\s*:\s*\[(?:[^\]]*,)?\s*{number}')
-    return "|".join(patterns)
+def _lossy_number(path: Path, shapes: Shapes) -> str:
+    """A number at the path's name that has a digit behind those that are read, or may have: exponents are not counted."""
+    decimal = shape_at(path, shapes).decimal
+    assert decimal is not None
+    digits = wide_scale(decimal)
+    powers = r"(?:\.[0-9]*)?[eE]-0*[1-9][0-9]|\.[0-9]{9,}[eE]" if digits >= WIDE_SCALE else r"(?:\.[0-9]*[eE]|[eE]-)"
+    number = rf"-?[0-9]+(?:\.[0-9]{{{digits}}}[0-9]*[1-9]|{powers})"
+    names, arrays = _names([path])
+    return rf'"{names}"\s*:\s*{number}' if names else rf'"{arrays}"\s*:\s*\[(?:[^\]]*,)?\s*{number}'
 
 
 def _names(paths: list[Path]) -> tuple[str, str]:
@@ -252,6 +253,16 @@ def _names(paths: list[Path]) -> tuple[str, str]:
     fields = dict.fromkeys(path[-1] for path in paths if path[-1] != EACH_ITEM)
     arrays = dict.fromkeys(path[-2] for path in paths if path[-1] == EACH_ITEM)
     return "|".join(fields), "|".join(arrays)
+
+
+def _wrong_fields(paths: list[Path], first_sign: str) -> Iterator[str]:
+    """One expression for all fields outside arrays: large plans cost more than the rows of a small batch."""
+    found = [text("$[*]." + ".".join(path)) for path in paths if EACH_ITEM not in path]
+    if found:
+        yield (
+            f"exists(array({', '.join(found)}),"
+            f" p -> coalesce(substring(get_json_object(concat('[', value, ']'), p), 1, 1) {first_sign}, false))"
+        )
 
 
 def _wrong_text(path: Path) -> str:

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from eventlake.errors import TerminalError
 from eventlake.load_plan import ERRORS_AREA, TablePlan, branch_name
 from eventlake.layout import Area, parse_raw_key
-from pyspark import StorageLevel
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
@@ -30,7 +29,10 @@ BYTES_OF_ONE_TASK = 8 * 1024**2
 BYTES_OF_ONE_FILE = 64 * 1024**2
 
 LOADED, DUPLICATE, CONFLICT, BAD, KNOWN = "loaded", "duplicate", "conflict", "bad", "known"
+# beside the table's own columns; no contract can name a field so
 _VERDICT, _HASH, _ORIGINAL = "`the verdict`", "`the content`", "`the line`"
+_LINE, _IS_BAD, _BUCKET, _IS_KNOWN = "`the text`", "`is bad`", "`the bucket`", "`is known`"
+_PLACE, _FIRST_HASH = "`the place`", "`the first content`"
 _FIRST = "ingested_at, shard_id, length(sequence_number), sequence_number"
 
 
@@ -98,7 +100,8 @@ def stage(
     counted = Observation()
     raw = landings.frame(session, entry).observe(counted, F.count(F.lit(1)).alias("lines"))
     touched = _touched_days(session, landings, entry) if table.holds_rows() else []
-    judged = _judged(session, lines, entry, raw, table, touched, load_id).persist(StorageLevel.MEMORY_AND_DISK)
+    # kept as rows without their history: planning over the judgement again and again costs more than small batches do
+    judged = _judged(session, lines, entry, raw, table, touched, load_id).localCheckpoint(eager=True)
     tallies = [
         Tally(row[0], row[1], row[2], row[3])
         for row in judged.groupBy("raw_object", _bare(_VERDICT), F.expr("CAST(event_date AS STRING)")).count().collect()
@@ -127,45 +130,44 @@ def _judged(
 ) -> DataFrame:
     """Every line with the table's columns and its verdict."""
     columns = column_expressions(lines, load_id)
-    parsed = raw.selectExpr("value", "raw_object", f"{parse_expression(lines)} AS e")
-    typed = parsed.selectExpr(
-        "value", f"{is_bad(lines)} AS is_bad", *(f"{made} AS {quoted(name)}" for name, made in columns.items())
-    )
     tasks, files_a_day = _layout(entry.size_bytes)
-    typed = typed.selectExpr("*", f"pmod(xxhash64(event_uuid), {files_a_day}) AS bucket")
-    typed = _spread(typed, tasks)
-    known = "false"
+    bucket = f"pmod(xxhash64(event_uuid), {files_a_day})"
+    typed = (
+        raw.selectExpr("value", "raw_object", f"{parse_expression(lines)} AS e")
+        .selectExpr(
+            f"value AS {_LINE}",
+            f"{is_bad(lines)} AS {_IS_BAD}",
+            *(f"{made} AS {quoted(name)}" for name, made in columns.items()),
+        )
+        .selectExpr("*", f"{bucket} AS {_BUCKET}")
+    )
+    typed = typed.coalesce(1) if tasks == 1 else typed.repartition(tasks, "event_date", _BUCKET)
+    is_known = "false"
     if touched:
         days = ", ".join(f"DATE '{day}'" for day in touched)
         held = session.sql(
-            f"SELECT event_date AS held_date, event_uuid AS held_uuid,"
-            f" pmod(xxhash64(event_uuid), {files_a_day}) AS held_bucket"
+            f"SELECT event_date AS `held day`, {bucket} AS `held bucket`, event_uuid AS `held uuid`"
             f" FROM {table.identifier} VERSION AS OF {table.base_snapshot_id} WHERE event_date IN ({days})"
         )
-        held = held.coalesce(1) if tasks == 1 else held.repartition(tasks, "held_date", "held_bucket")
-        same = [
-            typed.event_date == held.held_date, typed.bucket == held.held_bucket, typed.event_uuid == held.held_uuid,
-        ]  # fmt: skip
-        typed = typed.hint("merge").join(held, [*same, ~typed.is_bad], "left")
-        known = "held_uuid IS NOT NULL"
-    ranked = typed.selectExpr(
+        held = held.coalesce(1) if tasks == 1 else held.repartition(tasks, "`held day`", "`held bucket`")
+        same = f"event_date = `held day` AND {_BUCKET} = `held bucket` AND event_uuid = `held uuid` AND NOT {_IS_BAD}"
+        typed = typed.hint("merge").join(held, F.expr(same), "left")
+        is_known = "`held uuid` IS NOT NULL"
+    among_equals = f"OVER (PARTITION BY event_date, {_BUCKET}, event_uuid, {_IS_BAD} ORDER BY {_FIRST})"
+    ranked = typed.selectExpr("*", f"{content_hash(lines)} AS {_HASH}", f"{is_known} AS {_IS_KNOWN}").selectExpr(
         "*",
-        f"{content_hash(lines)} AS {_HASH}",
-        f"{known} AS is_known",
-    ).selectExpr(
-        "*",
-        f"row_number() OVER (PARTITION BY event_date, bucket, event_uuid, is_bad ORDER BY {_FIRST}) AS place",
-        f"first_value({_HASH}) OVER (PARTITION BY event_date, bucket, event_uuid, is_bad ORDER BY {_FIRST}) AS first_content",
+        f"row_number() {among_equals} AS {_PLACE}",
+        f"first_value({_HASH}) {among_equals} AS {_FIRST_HASH}",
     )
     verdict = (
-        f"CASE WHEN is_bad THEN '{BAD}' WHEN is_known THEN '{KNOWN}' WHEN place = 1 THEN '{LOADED}'"
-        f" WHEN {_HASH} = first_content THEN '{DUPLICATE}' ELSE '{CONFLICT}' END"
+        f"CASE WHEN {_IS_BAD} THEN '{BAD}' WHEN {_IS_KNOWN} THEN '{KNOWN}' WHEN {_PLACE} = 1 THEN '{LOADED}'"
+        f" WHEN {_HASH} = {_FIRST_HASH} THEN '{DUPLICATE}' ELSE '{CONFLICT}' END"
     )
     return ranked.selectExpr(
         *(quoted(name) for name in columns),
         f"{verdict} AS {_VERDICT}",
-        f"CASE WHEN is_known THEN {_HASH} END AS {_HASH}",
-        f"CASE WHEN ({verdict}) NOT IN ('{LOADED}', '{DUPLICATE}') THEN value END AS {_ORIGINAL}",
+        f"CASE WHEN {_IS_KNOWN} THEN {_HASH} END AS {_HASH}",
+        f"CASE WHEN ({verdict}) NOT IN ('{LOADED}', '{DUPLICATE}') THEN {_LINE} END AS {_ORIGINAL}",
     )
 
 
@@ -175,10 +177,6 @@ def _layout(size_bytes: int) -> tuple[int, int]:
         return 1, 1
     files = max(1, round(size_bytes / BYTES_OF_ONE_FILE))
     return max(4, 2 * files), files
-
-
-def _spread(frame: DataFrame, tasks: int) -> DataFrame:
-    return frame.coalesce(1) if tasks == 1 else frame.repartition(tasks, "event_date", "bucket")
 
 
 def _touched_days(session: SparkSession, landings: Landings, entry: TablePlan) -> list[str]:
