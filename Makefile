@@ -6,6 +6,7 @@ export LAKE_EVENTS := $(value EVENTS)
 export LAKE_SQL := $(value SQL)
 export LAKE_UUID := $(value UUID)
 export LAKE_OUTPUT := $(value OUTPUT)
+export LAKE_ONLY := $(value ONLY)
 export ALL
 
 # any Python from 3.9 on starts the installer; the installer finds or fetches 3.11 or 3.12
@@ -53,7 +54,7 @@ check: ## contracts, suites and rollups: valid, and no breaking edit
 package: ## build dist/: the zips that Lambda, Glue and MWAA take
 	$(RUN) --with laptop -- scripts/package.py
 
-test: ## everything that twenty minutes can hold; the same as .ci/run
+test: ## everything that twenty minutes can hold; the same as .ci/run [ONLY=rules,dags]
 	$(RUN) $(LAKE),dev -- scripts/run_tests.py
 
 test-long: ## everything

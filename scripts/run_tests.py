@@ -72,7 +72,7 @@ class Outcome:
 STAGES: tuple[tuple[tuple[Group, ...], ...], ...] = (
     (
         (
-            Group("ruff", 60, check=("ruff", "check", ".")),
+            Group("ruff", 60, check=("ruff", "check", "--output-format=concise", ".")),
             Group("mypy", 240, check=("mypy", "plugins", "scripts")),
             Group("rules", 120),
             Group("house", 120),
@@ -158,6 +158,18 @@ def test_environment() -> dict[str, str]:
     return {name: value for name, value in own_environment(os.environ).items() if not name.startswith("LAKE_")}
 
 
+def chosen(names: str | None) -> tuple[tuple[tuple[Group, ...], ...], ...]:
+    """The stages, or what is left of them when somebody asks for a few groups by name."""
+    if names is None:
+        return STAGES
+    wanted = set(names.split(","))
+    unknown = wanted - {group.name for stage in STAGES for lane in stage for group in lane}
+    if unknown:
+        raise TerminalError(f"reading ONLY={names}: there is no group {', '.join(sorted(unknown))}")
+    stages = (tuple(tuple(g for g in lane if g.name in wanted) for lane in stage) for stage in STAGES)
+    return tuple(tuple(lane for lane in stage if lane) for stage in stages if any(stage))
+
+
 def require_every_folder() -> None:
     named = {group.name for stage in STAGES for lane in stage for group in lane if not group.check}
     present = {path.parent.relative_to(CHECKOUT / "tests").parts[0] for path in CHECKOUT.glob("tests/*/**/test_*.py")}
@@ -177,12 +189,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run every check and every test.")
     parser.add_argument("--long", action="store_true", help="also what takes longer than twenty minutes allow")
     long = parser.parse_args().long
+    stages = chosen(entry.given("LAKE_ONLY"))
     require_every_folder()
     RESULTS.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + (ALL_SECONDS_LONG if long else ALL_SECONDS)
     outcomes: list[Outcome] = []
     try:
-        for stage in STAGES:
+        for stage in stages:
             with ThreadPoolExecutor(max_workers=len(stage)) as pool:
                 lanes = [pool.submit(run_lane, lane, deadline, long) for lane in stage]
                 outcomes += [outcome for lane in lanes for outcome in lane.result()]
