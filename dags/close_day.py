@@ -23,6 +23,8 @@ docs/runbooks/load-held.md.
 Yes. Loading again loads nothing twice; the books keep the history of each run; a day is closed once.
 """
 
+from datetime import timedelta
+
 from airflow.sdk import dag
 
 from eventlake_airflow.day_tasks import (
@@ -44,7 +46,7 @@ from eventlake_airflow.schedules import SCHEDULES, every
     schedule=every(SCHEDULES.close),
     doc_md=__doc__,
     params=DAY_PARAMS,
-    **lake_dag(Tier.DATA_LATE, [Area.TABLES, Area.BOOKS], max_active_runs=3),
+    **lake_dag(Tier.DATA_LATE, [Area.TABLES, Area.BOOKS], max_active_runs=3, dagrun_timeout=timedelta(hours=12)),
 )
 def close_day() -> None:
     day = resolve_day()

@@ -20,6 +20,8 @@ docs/runbooks/stream-lag.md, delivery-stale.md, landings-dead-letter.md.
 Yes: it only looks.
 """
 
+from datetime import timedelta
+
 from airflow.sdk import dag
 
 from eventlake_airflow.defaults import Area, Tier, lake_dag
@@ -29,7 +31,11 @@ from eventlake_airflow.watch_tasks import MOST_LAG, report_stream
 from eventlake_airflow.watches import Watched
 
 
-@dag(schedule=every(SCHEDULES.watch), doc_md=__doc__, **lake_dag(Tier.DATA_LATE, [Area.STREAM]))
+@dag(
+    schedule=every(SCHEDULES.watch),
+    doc_md=__doc__,
+    **lake_dag(Tier.DATA_LATE, [Area.STREAM], dagrun_timeout=timedelta(minutes=30)),
+)
 def watch_stream() -> None:
     await_stream = StatesSensor(
         task_id="await_stream",

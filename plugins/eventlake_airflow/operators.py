@@ -19,15 +19,13 @@ from eventlake.errors import TerminalError, TransientError
 from eventlake_airflow.schedules import SCHEDULES
 from eventlake_airflow.states import CRAWL, JOB_RUN, Outlook
 from eventlake_airflow.triggers import StatesTrigger
-from eventlake_airflow.waiting import AWS_CONNECTION, read_states
+from eventlake_airflow.waiting import AWS_CONNECTION, Patience, read_states
 from eventlake_airflow.watches import Watched, job_run
 
 # Glue answers newest first; a run that is still active lies within the newest few
 NEWEST_RUNS = 50
 # Glue's own timeout of the jobs is two hours
 JOB_PATIENCE = timedelta(hours=2, minutes=10)
-# the trigger ends by itself; beyond this it hangs in a call
-DEFERRAL_MARGIN = timedelta(minutes=5)
 
 
 class _WaitForGlue(BaseOperator):
@@ -41,11 +39,10 @@ class _WaitForGlue(BaseOperator):
         aws_conn_id: str | None = AWS_CONNECTION,
         **kwargs: Any,
     ) -> None:
-        # a deferral ends by its own patience; this bounds the short stays on a worker and what a deferral may add up to
-        kwargs.setdefault("execution_timeout", timedelta(seconds=patience_seconds) + DEFERRAL_MARGIN)
+        patience = Patience(delay_seconds, patience_seconds)
+        kwargs.setdefault("execution_timeout", patience.deadline)
         super().__init__(**kwargs)
-        self.delay_seconds = delay_seconds
-        self.patience_seconds = patience_seconds
+        self.patience = patience
         self.aws_conn_id = aws_conn_id
 
     def glue_client(self) -> Any:
@@ -56,13 +53,13 @@ class _WaitForGlue(BaseOperator):
         self.defer(
             trigger=StatesTrigger(
                 watched=[str(thing)],
-                delay_seconds=self.delay_seconds,
-                attempts=max(1, round(self.patience_seconds / self.delay_seconds)),
+                delay_seconds=self.patience.delay_seconds,
+                attempts=self.patience.attempts,
                 aws_conn_id=self.aws_conn_id,
             ),
             method_name="execute_complete",
             kwargs=dict(resume_with),
-            timeout=timedelta(seconds=self.patience_seconds) + DEFERRAL_MARGIN,
+            timeout=self.patience.deadline,
         )
 
 
@@ -123,7 +120,7 @@ class StageJob(_WaitForGlue):
         if outlook is Outlook.WAIT:
             raise TransientError(
                 f"waiting for job {self.job_name}: run {job_run_id} is still {state} after "
-                f"{self.patience_seconds:.0f} s; valid is SUCCEEDED; the retry goes on waiting for the same run"
+                f"{self.patience.seconds:.0f} s; valid is SUCCEEDED; the retry goes on waiting for the same run"
             )
         # transient, because a new run may do what this one could not; retries are few, and the last one is red
         reason = self.glue_client().get_job_run(JobName=self.job_name, RunId=job_run_id)["JobRun"].get("ErrorMessage")

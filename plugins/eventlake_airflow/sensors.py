@@ -24,7 +24,7 @@ from eventlake_airflow.triggers import (
     read_watermark,
     watermark_state,
 )
-from eventlake_airflow.waiting import AWS_CONNECTION, read_states, require_good
+from eventlake_airflow.waiting import AWS_CONNECTION, Patience, read_states, require_good
 from eventlake_airflow.watches import Watched
 
 # a healthy thing answers at once; what takes longer than this is worth a retry and then an alert
@@ -48,10 +48,11 @@ class StatesSensor(BaseSensorOperator):
         aws_conn_id: str | None = AWS_CONNECTION,
         **kwargs: Any,
     ) -> None:
+        patience = Patience(delay_seconds, patience_seconds)
+        kwargs.setdefault("execution_timeout", patience.deadline)
         super().__init__(**kwargs)
         self.watched = tuple(watched)
-        self.delay_seconds = delay_seconds
-        self.patience_seconds = patience_seconds
+        self.patience = patience
         self.aws_conn_id = aws_conn_id
 
     def execute(self, context: Context) -> dict[str, str]:
@@ -61,20 +62,19 @@ class StatesSensor(BaseSensorOperator):
         return self.defer(
             trigger=StatesTrigger(
                 watched=[str(thing) for thing in self.watched],
-                delay_seconds=self.delay_seconds,
-                attempts=max(1, round(self.patience_seconds / self.delay_seconds)),
+                delay_seconds=self.patience.delay_seconds,
+                attempts=self.patience.attempts,
                 aws_conn_id=self.aws_conn_id,
             ),
             method_name="execute_complete",
-            # the trigger ends by itself; this catches one that hangs in a call
-            timeout=timedelta(seconds=self.patience_seconds + 300),
+            timeout=self.patience.deadline,
         )
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, str]:
         return self._conclude(read_states(event, self.watched))
 
     def _conclude(self, states: Mapping[Watched, str]) -> dict[str, str]:
-        require_good(states, self.patience_seconds)
+        require_good(states, self.patience.seconds)
         return {str(thing): state for thing, state in states.items()}
 
 
@@ -96,6 +96,8 @@ class WatermarkSensor(BaseSensorOperator):
         patience_seconds: float = PATIENCE_SECONDS,
         **kwargs: Any,
     ) -> None:
+        patience = Patience(delay_seconds, patience_seconds)
+        kwargs.setdefault("execution_timeout", patience.deadline)
         super().__init__(**kwargs)
         if (until is None) == (most_lag is None):
             raise TerminalError(
@@ -104,8 +106,7 @@ class WatermarkSensor(BaseSensorOperator):
             )
         self.until = until
         self.most_lag = most_lag
-        self.delay_seconds = delay_seconds
-        self.patience_seconds = patience_seconds
+        self.patience = patience
 
     def execute(self, context: Context) -> str:
         until = self.until if self.most_lag is None else (datetime.now(UTC) - self.most_lag).isoformat()
@@ -115,12 +116,12 @@ class WatermarkSensor(BaseSensorOperator):
         return self.defer(
             trigger=WatermarkTrigger(
                 until=until,
-                delay_seconds=self.delay_seconds,
-                attempts=max(1, round(self.patience_seconds / self.delay_seconds)),
+                delay_seconds=self.patience.delay_seconds,
+                attempts=self.patience.attempts,
             ),
             method_name="execute_complete",
             kwargs={"until": until},
-            timeout=timedelta(seconds=self.patience_seconds + 300),
+            timeout=self.patience.deadline,
         )
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None, until: str = "") -> str:
@@ -131,6 +132,6 @@ class WatermarkSensor(BaseSensorOperator):
         if WATERMARK.outlook(event["state"]) is Outlook.GOOD:
             return str(event["watermark"])
         raise TransientError(
-            f"awaiting the watermark: received {event['watermark']} after {self.patience_seconds:.0f} s; "
+            f"awaiting the watermark: received {event['watermark']} after {self.patience.seconds:.0f} s; "
             f"valid is {until} or later; it is retried; see docs/runbooks/stream-lag.md"
         )

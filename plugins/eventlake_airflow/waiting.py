@@ -1,8 +1,10 @@
-"""Reading what a trigger reported: every task that deferred comes back through here, and nothing is taken on trust."""
+"""How long a deferred task waits, and reading what its trigger reported: nothing is taken on trust."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from eventlake.errors import TerminalError, TransientError
@@ -10,6 +12,25 @@ from eventlake_airflow.states import Outlook
 from eventlake_airflow.watches import Watched
 
 AWS_CONNECTION = "aws_default"
+# a trigger ends by itself; beyond this it hangs in a call
+DEFERRAL_MARGIN = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How often to look, and for how long."""
+
+    delay_seconds: float
+    seconds: float
+
+    @property
+    def attempts(self) -> int:
+        return max(1, round(self.seconds / self.delay_seconds))
+
+    @property
+    def deadline(self) -> timedelta:
+        """When to stop believing in the trigger; a task's execution timeout must not come before it."""
+        return timedelta(seconds=self.seconds) + DEFERRAL_MARGIN
 
 
 def read_states(event: Mapping[str, Any] | None, expected: Iterable[Watched]) -> dict[Watched, str]:

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,14 @@ def test_rollups_catch_up_even_when_nothing_is_loaded(dags: dict[str, Any]) -> N
     """A run that died between publish and rollup is healed by the next one, whether it loads or not."""
     for dag_id in ("load_events", "close_day"):
         assert dags[dag_id].get_task("plan_rollups").trigger_rule == "none_failed"
+
+
+def test_no_task_is_timed_out_while_it_may_still_wait(dags: dict[str, Any]) -> None:
+    for dag in dags.values():
+        waiting = [task for task in dag.tasks if hasattr(task, "patience")]
+        for task in waiting:
+            assert timedelta(seconds=task.patience.seconds) < task.patience.deadline <= task.execution_timeout
+            assert task.execution_timeout < dag.dagrun_timeout, f"{dag.dag_id}.{task.task_id}"
 
 
 def test_settings_move_schedules_and_none_unhooks_them() -> None:
