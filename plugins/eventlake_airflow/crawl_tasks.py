@@ -26,7 +26,9 @@ log = logging.getLogger(__name__)
 def report_drift() -> dict[str, Any]:
     """Breaking drift alerts and leaves the run green: rows that break their contract are in quarantine already."""
     from eventlake_aws.crawl_report import report_crawl
+    from eventlake_aws.crawled_catalog import drop_repeated_columns
 
+    log.info(json.dumps({"decision": "drop_repeated_columns", "tables": drop_repeated_columns(aws_clients())}))
     report = report_crawl(aws_clients(), SETTINGS, run_id=get_current_context()["dag_run"].run_id, now=now())
     for line in report["lines"][:MOST_LINES]:
         log.info(json.dumps({"drift": line}))
