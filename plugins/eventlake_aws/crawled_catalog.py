@@ -1,8 +1,8 @@
 """What a crawl leaves in the catalog, made readable: no column may repeat a partition key.
 
 A crawler lists every field of the JSON as a column, and every Hive key of the path as a partition key. `event_subtype`
-and `verdict` are both. Athena refuses such a table (HIVE_INVALID_METADATA, duplicate columns), so the column goes; the key
-has the same value. https://docs.aws.amazon.com/athena/latest/ug/partitions.html
+and `verdict` are both. Athena refuses such a table (HIVE_INVALID_METADATA: duplicate columns), so the column goes; the
+key has the same value. https://docs.aws.amazon.com/athena/latest/ug/partitions.html
 """
 
 from __future__ import annotations
