@@ -22,7 +22,7 @@ from laptop import drain, entry
 from laptop.airflow_api import RunEnd
 from laptop.demo_figures import read_figures
 from laptop.demo_story import DemoResult, next_lines, report_of, story_of
-from laptop.event_file import distinct_events, lines_of, require_events
+from laptop.event_file import distinct_lines, lines_of, require_events
 from laptop.failures import explain
 from laptop.home import CHECKOUT, Home, choose_ports, write_json
 from laptop.lifecycle import DELIVERY_BUFFER_SECONDS, Lake, bring_up, clear_remains, only_one_starter
@@ -142,7 +142,7 @@ class Demo:
         self.seconds["total"] = self.seconds["install"] + time.monotonic() - started
         result = DemoResult(
             send=self.stream.send,
-            sent_distinct=distinct_events(lines_of(self.input_file)),
+            sent_distinct=distinct_lines(lines_of(self.input_file)),
             drained_seconds=self.stream.drained_seconds,
             figures=figures,
             runs=runs,

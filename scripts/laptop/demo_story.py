@@ -97,15 +97,18 @@ def story_of(result: DemoResult) -> list[str]:
         *table_lines(figures.rollups, "Rollups"),
         *drafted_lines(result.drafted),
         "DAG runs",
-        *(
-            f"  {run.dag_id:<18} {run.state:<10} {run.seconds:6.1f} s  {run.note or ''}".rstrip()
-            for run in result.runs.values()
-        ),
+        *(line for run in result.runs.values() for line in run_lines(run)),
         "",
         "Seconds: "
         + ", ".join(f"{name} {value:.0f}" for name, value in result.seconds.items())
         + f"; peak memory of all processes {result.peak_memory_bytes / 1024**3:.1f} GiB",
     ]
+
+
+def run_lines(run: RunEnd) -> list[str]:
+    """The run's own note says what happened; where its papers lie, the UI shows."""
+    note = [part for part in (run.note or "").split("Receipt: ")[0].splitlines() if part]
+    return [f"  {run.dag_id:<18} {run.state:<10} {run.seconds:6.1f} s", *(f"      {line}" for line in note)]
 
 
 def books_lines(figures: Figures) -> list[str]:
