@@ -25,7 +25,9 @@ from laptop.home import CHECKOUT, ENVIRONMENTS
 from laptop.programs import own_environment
 
 RESULTS = CHECKOUT / ".cache" / "tests"
-ALL_SECONDS = 20 * 60
+# the aim, told when it is missed; and the end, for a machine that is slow or shared
+AIMED_AT_SECONDS = 20 * 60
+ALL_SECONDS = 75 * 60
 ALL_SECONDS_LONG = 3 * 60 * 60
 STOP_SECONDS = 90
 SHOWN_LINES = 400
@@ -72,17 +74,17 @@ class Outcome:
 STAGES: tuple[tuple[tuple[Group, ...], ...], ...] = (
     (
         (
-            Group("ruff", 60, check=("ruff", "check", "--output-format=concise", ".")),
-            Group("mypy", 240, check=("mypy", "plugins", "scripts")),
-            Group("rules", 120),
-            Group("house", 120),
-            Group("functions", 120),
-            Group("dags", 240),
+            Group("ruff", 120, check=("ruff", "check", "--output-format=concise", ".")),
+            Group("mypy", 480, check=("mypy", "plugins", "scripts")),
+            Group("rules", 360),
+            Group("house", 360),
+            Group("functions", 360),
+            Group("dags", 600),
         ),
-        (Group("spark", 420, environment="jobs"),),
+        (Group("spark", 1200, environment="jobs"),),
     ),
-    ((Group("laptop", 420),), (Group("emulator", 420), Group("lake", 420))),
-    ((Group("journeys", 1080),),),
+    ((Group("laptop", 900),), (Group("emulator", 900), Group("lake", 900))),
+    ((Group("journeys", 2400),),),
 )
 
 running: set[subprocess.Popen[str]] = set()
@@ -205,6 +207,8 @@ def main() -> int:
         raise
     passed, failed, skipped = (sum(getattr(one, name) for one in outcomes) for name in ("passed", "failed", "skipped"))
     entry.say(f"all groups done; their output: {RESULTS}")
+    if not long and entry.seconds_so_far() > AIMED_AT_SECONDS:
+        entry.say(f"that took longer than the {AIMED_AT_SECONDS // 60} minutes aimed at; the slowest tests are in the logs")
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed else 0
 
