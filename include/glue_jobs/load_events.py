@@ -1,9 +1,11 @@
-"""Glue job: loads the landings of one plan into staged branches of the events' tables, and says what it did in a receipt.
+"""Glue job: loads the landings of one plan into staged branches of the events' tables, and says what it did in a
+receipt.
 
     load_events.py --JOB_RUN_ID … --load_id … --plan_uri s3://… --receipt_prefix s3://… --raw_bucket …
 
-Read the plan, and for each table: read its lines, judge them, write the new ones to a branch, validate them. Nothing that
-happens here is seen by a reader; the worker publishes what the receipt tells. A table that fails takes no other with it.
+Read the plan, and for each table: read its lines, judge them, write the new ones to a branch, validate them.
+Nothing that happens here is seen by a reader; the worker publishes what the receipt tells. A table that fails takes
+no other with it.
 """
 
 from __future__ import annotations
@@ -13,12 +15,14 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
+
+from pyspark.sql import SparkSession
 
 from eventlake.definitions import Bundle, parse_bundle
 from eventlake.load_plan import LoadPlan, TablePlan
 from eventlake_spark.arguments import JobArguments, parse_arguments
+from eventlake_spark.job_log import now, start_log
 from eventlake_spark.objects import ObjectStore, s3_object_store
 from eventlake_spark.quarantine import duplicate_rows, quarantined_rows, reasons, write_beside_receipt
 from eventlake_spark.read_landings import Landings
@@ -27,7 +31,6 @@ from eventlake_spark.row_parsing import lines_of_table
 from eventlake_spark.session import in_parallel, start_session
 from eventlake_spark.stage import stage
 from eventlake_spark.validation import Validator
-from pyspark.sql import SparkSession
 
 # small types are mostly waiting for the catalog and for S3; more threads than this only wait for cores
 THREADS = 4
@@ -46,12 +49,12 @@ class Outcome:
 
 def main(argv: Sequence[str], store: ObjectStore | None = None, session: SparkSession | None = None) -> int:
     """Exit code: 0 when a receipt was written and at least one table of a plan did not fail."""
-    started_at = _now()
+    started_at = now()
     arguments = parse_arguments(argv, reads_landings=True)
     validator = Validator()
     store = store or s3_object_store()
-    session = session or start_session("load_events")
     plan = LoadPlan.from_json(store.read(arguments.plan_uri))
+    session = session or start_session("load_events", plan.size_bytes)
     definitions = parse_bundle(store.read(f"s3://{arguments.lake_bucket}/{plan.definitions_key}"))
     pairs = [(contract.event_type, contract.event_subtype) for contract in definitions.contracts]
     landings = Landings(plan, pairs, arguments.raw_bucket, store)
@@ -67,7 +70,7 @@ def main(argv: Sequence[str], store: ObjectStore | None = None, session: SparkSe
             "plan_uri": arguments.plan_uri,
             "code_hash": arguments.code_hash or code_hash(),
             "started_at": started_at,
-            "ended_at": _now(),
+            "ended_at": now(),
             "tables": [outcome.entry for outcome in outcomes],
             "quarantine_uri": write_beside_receipt(
                 [row for outcome in outcomes for row in outcome.quarantined],
@@ -116,10 +119,6 @@ def _decision(entry: dict[str, Any]) -> dict[str, Any]:
     return {name: entry[name] for name in ("table", "staged_snapshot_id", "counts", "error")}
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+    start_log("load_events")
     sys.exit(main(sys.argv[1:]))

@@ -1,9 +1,8 @@
-"""Glue job: rebuilds the dates of rollups that a plan names on staged branches, and says what it did in a receipt.
+"""Glue job: rebuilds the dates of one plan's rollups on staged branches, and says what it did in a receipt.
 
     roll_up.py --JOB_RUN_ID … --plan_uri s3://… --receipt_prefix s3://…
 
-Read the plan, and for each rollup: run its SELECT over the sources as the plan saw them, replace the days on a branch. A
-rollup that fails takes no other with it.
+A rollup that fails takes no other with it; the worker publishes what the receipt tells.
 """
 
 from __future__ import annotations
@@ -12,17 +11,18 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
+
+from pyspark.sql import SparkSession
 
 from eventlake.definitions import parse_bundle
 from eventlake.rollup_plan import RollupEntry, RollupPlan
 from eventlake_spark.arguments import parse_arguments
+from eventlake_spark.job_log import now, start_log
 from eventlake_spark.objects import ObjectStore, s3_object_store
 from eventlake_spark.receipt import code_hash, write_receipt
-from eventlake_spark.rollups import failed, rebuild
+from eventlake_spark.rollup_staging import failed_rollup, stage_rollup
 from eventlake_spark.session import in_parallel, start_session
-from pyspark.sql import SparkSession
 
 THREADS = 2
 
@@ -31,26 +31,24 @@ _log = logging.getLogger("roll_up")
 
 def main(argv: Sequence[str], store: ObjectStore | None = None, session: SparkSession | None = None) -> int:
     """Exit code: 0 when a receipt was written and at least one rollup of a plan did not fail."""
-    started_at = _now()
+    started_at = now()
     arguments = parse_arguments(argv, reads_landings=False)
     store = store or s3_object_store()
-    session = session or start_session("roll_up")
+    session = session or start_session("roll_up", 0)
     plan = RollupPlan.from_json(store.read(arguments.plan_uri))
-    definitions = parse_bundle(store.read(f"s3://{arguments.lake_bucket}/{plan.definitions_key}"))
+    rollups = parse_bundle(store.read(f"s3://{arguments.lake_bucket}/{plan.definitions_key}")).rollups
 
-    def roll_up(entry: RollupEntry) -> dict[str, Any]:
+    def rebuild(entry: RollupEntry) -> dict[str, Any]:
         try:
-            rollup = definitions.rollups[entry.name]
-            made = rebuild(session, plan, entry, rollup, definitions.contracts, arguments.job_run_id)
+            made = stage_rollup(session, entry, rollups[entry.name], plan.rollup_run_id, arguments.job_run_id)
         # one rollup's failure must not take the others with it; the receipt tells, and the worker holds it
         except Exception as error:
-            _log.exception("rolling up %s", entry.name)
-            made = failed(plan, entry, arguments.job_run_id, error)
-        told = {name: made[name] for name in ("table", "staged_snapshot_id", "added_records", "error")}
-        _log.info(json.dumps({"rollup_run_id": plan.rollup_run_id, **told}))
+            _log.exception("rebuilding %s", entry.table)
+            made = failed_rollup(entry, plan.rollup_run_id, arguments.job_run_id, error)
+        _log.info(json.dumps({"rollup_run_id": plan.rollup_run_id, **made}))
         return made
 
-    made = in_parallel(session, roll_up, plan.rollups, THREADS)
+    entries = in_parallel(session, rebuild, plan.rollups, THREADS)
     write_receipt(
         {
             "rollup_run_id": plan.rollup_run_id,
@@ -58,19 +56,15 @@ def main(argv: Sequence[str], store: ObjectStore | None = None, session: SparkSe
             "plan_uri": arguments.plan_uri,
             "code_hash": arguments.code_hash or code_hash(),
             "started_at": started_at,
-            "ended_at": _now(),
-            "rollups": made,
+            "ended_at": now(),
+            "rollups": entries,
         },
         arguments.uri_beside_receipt("receipt.json"),
         store,
     )
-    return 1 if made and all(each["error"] is not None for each in made) else 0
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return 1 if entries and all(entry["error"] is not None for entry in entries) else 0
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+    start_log("roll_up")
     sys.exit(main(sys.argv[1:]))

@@ -1,6 +1,6 @@
 """Spark on this machine with tables and objects in a folder: what the jobs need, without AWS or an emulator of it.
 
-    .venvs/jobs/bin/python -m pytest tests/spark
+.venvs/jobs/bin/python -m pytest tests/spark
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     for name, value in settings.items():
         builder = builder.config(name, value)
     builder.getOrCreate()
-    session = start_session("tests")
+    session = start_session("tests", 0)
     yield session
     session.stop()
 

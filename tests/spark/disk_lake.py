@@ -8,22 +8,24 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
+from types import ModuleType
 from typing import IO, Any
+
+from pyspark.sql import SparkSession
 
 import load_events
 from eventlake.admission import Candidate, examine
 from eventlake.definitions import build_bundle
-from eventlake.layout import event_prefix, Area
+from eventlake.layout import Area, event_prefix
 from eventlake.load_plan import ERRORS_AREA, Landing, LoadPlan, plan_load
 from eventlake_spark.objects import already_there, split_uri
 from eventlake_spark.table_ddl import open_table
-from pyspark.sql import SparkSession
-
-from tests.builders import CODE_HASH, an_arrival
+from tests.builders import CODE_HASH, a_uuid, an_arrival, an_event
 
 RAW, LAKE = "a-raw", "a-lake"
 _runs = count(1)
@@ -57,7 +59,7 @@ class DiskLake:
         self.session = session
         self.store = DiskStore(folder)
         self._folder = folder
-        self._definitions = ""
+        self.definitions_key = ""
         self._pairs: set[tuple[str, str]] = set()
         self._tables: set[str] = set()
         self._files = count(1)
@@ -71,14 +73,18 @@ class DiskLake:
     ) -> None:
         """What the lake is told from now on."""
         body, digest = build_bundle(contracts, suites or {}, rollups or {})
-        self._definitions = f"control/definitions/{digest}-{next(_runs)}.json"
-        self.store.create(f"s3://{LAKE}/{self._definitions}", body)
+        self.definitions_key = f"control/definitions/{digest}-{next(_runs)}.json"
+        self.store.create(f"s3://{LAKE}/{self.definitions_key}", body)
         self._pairs = {tuple(name.split("/")) for name in contracts}  # type: ignore[misc]
 
     def land(
-        self, lines: Sequence[bytes | str], event_type: str = "payment", subtype: str = "order", day: str = "2026-11-21",
+        self,
+        lines: Sequence[bytes | str],
+        event_type: str = "payment",
+        subtype: str = "order",
+        day: str = "2026-11-21",
         area: Area = Area.RAW,
-    ) -> Landing:  # fmt: skip
+    ) -> Landing:
         """Lines as one raw object."""
         key = f"{event_prefix(area, event_type, subtype, day)}080000-{next(self._files):04d}.gz"
         return self._put(key, lines, area.value, event_type, subtype)
@@ -95,26 +101,32 @@ class DiskLake:
         self.store.create(f"s3://{RAW}/{key}", body)
         return Landing(key, f"etag-{key[-7:]}", len(body), area, event_type, subtype)
 
-    def load(self, *landings: Landing, load_id: str = "load_events-0123456789-g1") -> dict[str, Any]:
+    def load(
+        self, *landings: Landing, load_id: str = "load_events-0123456789-g1", expected_exit: int = 0
+    ) -> dict[str, Any]:
         """Plans the landings, runs the job, gives its receipt."""
         bases = {table: self.main_of(table) for table in self._tables}
         plan = plan_load(
-            load_id, landings, self._pairs, bases, (), 10**9, self._definitions, "2026-11-21T08:05:00Z", ("raw",)
+            load_id, landings, self._pairs, bases, (), 10**9, self.definitions_key, "2026-11-21T08:05:00Z", ("raw",)
         )
-        return self.run(plan)
+        return self.run(plan, expected_exit)
 
     def run(self, plan: LoadPlan, expected_exit: int = 0) -> dict[str, Any]:
-        number = next(_runs)
-        plan_uri = f"s3://{LAKE}/control/loads/{plan.load_id}/plan-{number}.json"
-        self.store.create(plan_uri, plan.to_json())
-        self._tables |= {entry.table for entry in plan.tables}
-        run_id = f"jr_{number:012d}"
-        prefix = f"s3://{LAKE}/control/loads/{plan.load_id}/"
-        argv = [
-            "--JOB_NAME", "load", "--JOB_RUN_ID", run_id, "--load_id", plan.load_id, "--plan_uri", plan_uri,
-            "--receipt_prefix", prefix, "--raw_bucket", RAW, "--enable-metrics", "true",
-        ]  # fmt: skip
-        assert load_events.main(argv, self.store, self.session) == expected_exit
+        tables = [entry.table for entry in plan.tables]
+        options = ["--load_id", plan.load_id, "--raw_bucket", RAW]
+        return self.run_job(load_events, plan.to_json(), tables, expected_exit, options)
+
+    def run_job(
+        self, job: ModuleType, plan: bytes, tables: Sequence[str], expected_exit: int = 0, options: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """A job's main on a plan; gives its receipt."""
+        self._tables |= set(tables)
+        run_id = f"jr_{next(_runs):012d}"
+        prefix = f"s3://{LAKE}/control/runs/"
+        plan_uri = f"{prefix}plan-{run_id}.json"
+        self.store.create(plan_uri, plan)
+        argv = ["--JOB_NAME", "job", "--JOB_RUN_ID", run_id, "--plan_uri", plan_uri, "--receipt_prefix", prefix]
+        assert job.main([*argv, *options, "--enable-metrics", "true"], self.store, self.session) == expected_exit
         return dict(json.loads(self.store.read(f"{prefix}receipt-{run_id}.json")))
 
     def publish(self, receipt: Mapping[str, Any]) -> None:
@@ -138,7 +150,7 @@ class DiskLake:
 
     def rows(self, select: str) -> list[Any]:
         """Rows of a SELECT over published tables, in their order."""
-        return list(self.session.sql(select.replace("events.", "glue_catalog.events.")).collect())
+        return list(self.session.sql(re.sub(r"(?<![a-z_.])events\.", "glue_catalog.events.", select)).collect())
 
     def staged_rows(self, entry: Mapping[str, Any], columns: str = "*") -> list[Any]:
         return list(
@@ -162,9 +174,7 @@ class DiskLake:
 
 
 def a_line(number: int = 1, arrived_at_ms: int | None = None, shard_id: str | None = None, **fields: Any) -> bytes:
-    """An event as raw holds it, sent as record `number`. Fields that are texts of JSON stay as written: Written(...)."""
-    from tests.builders import a_uuid, an_event
-
+    """An event as raw holds it, sent as record `number`. What is Written(...) stays as it is written."""
     event = an_event(**{"event_uuid": a_uuid(number), **fields})
     body = "{" + ",".join(f"{json.dumps(name)}:{_written(value)}" for name, value in event.items()) + "}"
     options: dict[str, Any] = {"number": number}

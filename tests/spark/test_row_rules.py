@@ -8,12 +8,12 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from pyspark.sql import SparkSession
+
 from eventlake.contract import parse_contract
 from eventlake.row_rules import explain_line
 from eventlake_spark.row_parsing import TableLines, parse_expression
 from eventlake_spark.row_rules import is_bad
-from pyspark.sql import SparkSession
-
 from tests.builders import a_uuid
 from tests.spark.disk_lake import Written, a_line
 
@@ -86,33 +86,140 @@ REFUND = {
 }
 
 NUMBERS = [
-    "0", "-0", "1", "2", "3", "-1", "1.0", "1.50", "0.1", "0.10", "0.100000000000000000001", "1e0", "1e2", "1E-2", "1e-20",
-    "15e-1", "499.99", "500.001", "500.01", "1.005", "12345678901", "99999999999.99", "9007199254740993", "4611686018427387904",
-    "4611686018427387905", "9223372036854775807", "9223372036854775808", "-9223372036854775808", "-9223372036854775809",
-    "1e400", "-1e400", "1e-400", "99999999999999999999999999999999999999", "100000000000000000000000000000000000000",
-    "0.00000000000000000001", "123456789012345678.12345678901234567890", "9999.9", "999.9", "99.95", "5e-324", "1" * 400,
-]  # fmt: skip
+    "0",
+    "-0",
+    "1",
+    "2",
+    "3",
+    "-1",
+    "1.0",
+    "1.50",
+    "0.1",
+    "0.10",
+    "0.100000000000000000001",
+    "1e0",
+    "1e2",
+    "1E-2",
+    "1e-20",
+    "15e-1",
+    "499.99",
+    "500.001",
+    "500.01",
+    "1.005",
+    "12345678901",
+    "99999999999.99",
+    "9007199254740993",
+    "4611686018427387904",
+    "4611686018427387905",
+    "9223372036854775807",
+    "9223372036854775808",
+    "-9223372036854775808",
+    "-9223372036854775809",
+    "1e400",
+    "-1e400",
+    "1e-400",
+    "99999999999999999999999999999999999999",
+    "100000000000000000000000000000000000000",
+    "0.00000000000000000001",
+    "123456789012345678.12345678901234567890",
+    "9999.9",
+    "999.9",
+    "99.95",
+    "5e-324",
+    "1" * 400,
+]
 TEXTS = [
-    '""', '"EUR"', '"ISK\'"', '"a\\\\b"', '"a"', '"ab"', '"abc"', '"abcd"', '"\\u00e9\\ud83d\\ude00"', '"\\ud800x"', '"AB12"',
-    '"AB12\\n"', '"xAB1"', '"2024-02-29"', '"2023-02-29"', '"2026-11-21T08:00:00Z"', '"2026-11-21T08:00:00"', '"a@b.c"', '"a@b"',
-    '"NaN"', '"Infinity"', '"12.5"', '"7"', '"true"', '"null"', '"x \\"sku\\": 5"', '"\\u0041B1"', '" "', '"s1"',
-]  # fmt: skip
+    '""',
+    '"EUR"',
+    '"ISK\'"',
+    '"a\\\\b"',
+    '"a"',
+    '"ab"',
+    '"abc"',
+    '"abcd"',
+    '"\\u00e9\\ud83d\\ude00"',
+    '"\\ud800x"',
+    '"AB12"',
+    '"AB12\\n"',
+    '"xAB1"',
+    '"2024-02-29"',
+    '"2023-02-29"',
+    '"2026-11-21T08:00:00Z"',
+    '"2026-11-21T08:00:00"',
+    '"a@b.c"',
+    '"a@b"',
+    '"NaN"',
+    '"Infinity"',
+    '"12.5"',
+    '"7"',
+    '"true"',
+    '"null"',
+    '"x \\"sku\\": 5"',
+    '"\\u0041B1"',
+    '" "',
+    '"s1"',
+]
 OTHERS = ["null", "true", "false", "{}", "[]", '{"a":1}', "[1]", '["a"]']
 ARRAYS = [
-    '["a","b"]', '["a",5]', "[5]", '[null,"a"]', '["a",null,""]', '["a", "b" , "c"]', '["a","b","c","d"]', "[[]]", '["[",5]',
-    '["a\\"]",5]', "[1.5,2]", "[1.55]", '["1.5"]', "[1e1]", "[null,1]", "[-1]", "[1,1.0]", "[true]", '[{"sku":"s"}]',
-]  # fmt: skip
+    '["a","b"]',
+    '["a",5]',
+    "[5]",
+    '[null,"a"]',
+    '["a",null,""]',
+    '["a", "b" , "c"]',
+    '["a","b","c","d"]',
+    "[[]]",
+    '["[",5]',
+    '["a\\"]",5]',
+    "[1.5,2]",
+    "[1.55]",
+    '["1.5"]',
+    "[1e1]",
+    "[null,1]",
+    "[-1]",
+    "[1,1.0]",
+    "[true]",
+    '[{"sku":"s"}]',
+]
 OBJECTS = [
-    '{"id":"x"}', '{"id":5}', '{"id":null}', '{"id":"x","age":1.0}', '{"id":"x","age":"1"}', '{"id":"x","address":{"city":"y"}}',
-    '{"id":"x","address":{"city":5}}', '{"id":"x","address":[]}', '{"id":"x","address":{}}', '{"id":"x","address":null}',
-    '{"id":"x","other":{"sku":5,"id":7}}', '{"id":{"id":"x"}}', '{"\\u0069d":5}', '{"id":[]}', '{"id":true}', '{ "id" : "x" }',
-]  # fmt: skip
+    '{"id":"x"}',
+    '{"id":5}',
+    '{"id":null}',
+    '{"id":"x","age":1.0}',
+    '{"id":"x","age":"1"}',
+    '{"id":"x","address":{"city":"y"}}',
+    '{"id":"x","address":{"city":5}}',
+    '{"id":"x","address":[]}',
+    '{"id":"x","address":{}}',
+    '{"id":"x","address":null}',
+    '{"id":"x","other":{"sku":5,"id":7}}',
+    '{"id":{"id":"x"}}',
+    '{"\\u0069d":5}',
+    '{"id":[]}',
+    '{"id":true}',
+    '{ "id" : "x" }',
+]
 LINES = [
-    '[{"sku":"s1"}]', '[{"sku":"x1"}]', '[{"sku":5}]', '[{}]', "[null]", '[{"sku":"s1"},{"sku":null}]', '[{"sku":"s1","price":1.25}]',
-    '[{"sku":"s1","price":1.255}]', '[{"sku":"s1","price":"1.25"}]', '[{"sku":"s1","price":12345.00}]', '[{"sku":"s1"},{"sku":true}]',
-    '[{"sku":"s1","marks":["a"]}]', '[{"sku":"s1","marks":["a",1]}]', '[{"sku":"s1","marks":[]},{"sku":"s2","marks":[null,2]}]',
-    '[{"sku":"s1","marks":"a"}]', '[{"sku":"s1","price":1e-30}]', '[{"sku":"s1","extra":{"price":"1"}}]', '[["s1"]]', '["s1"]',
-]  # fmt: skip
+    '[{"sku":"s1"}]',
+    '[{"sku":"x1"}]',
+    '[{"sku":5}]',
+    "[{}]",
+    "[null]",
+    '[{"sku":"s1"},{"sku":null}]',
+    '[{"sku":"s1","price":1.25}]',
+    '[{"sku":"s1","price":1.255}]',
+    '[{"sku":"s1","price":"1.25"}]',
+    '[{"sku":"s1","price":12345.00}]',
+    '[{"sku":"s1"},{"sku":true}]',
+    '[{"sku":"s1","marks":["a"]}]',
+    '[{"sku":"s1","marks":["a",1]}]',
+    '[{"sku":"s1","marks":[]},{"sku":"s2","marks":[null,2]}]',
+    '[{"sku":"s1","marks":"a"}]',
+    '[{"sku":"s1","price":1e-30}]',
+    '[{"sku":"s1","extra":{"price":"1"}}]',
+    '[["s1"]]',
+    '["s1"]',
+]
 ALL = [*NUMBERS, *TEXTS, *OTHERS, *ARRAYS, *OBJECTS, *LINES]
 
 GOOD = {"amount": "1.00", "customer": '{"id":"x"}'}
@@ -165,8 +272,8 @@ def test_fields_together_get_the_verdict_of_the_reference(spark: SparkSession) -
     generator = random.Random(20261121)
     pools = {"currency": ['"EUR"', '"ISK\'"'], "pieces": ["1", "2", "3"], "is_gift": ["true", "false", "null"]}
     numbers = ["0", "1", "1.00", "2", "3.00", "0.99", "null"]
-    pools |= dict.fromkeys(("gross", "net", "low", "high"), numbers)
-    pools |= dict.fromkeys(("first", "second"), ['"a"', '"b"', '"\\u00e9"', '"\\ud83d\\ude00"', '"\\uffee"', "null"])
+    texts = ['"a"', '"b"', '"\\u00e9"', '"\\ud83d\\ude00"', '"\\uffee"', "null"]
+    pools |= dict.fromkeys(("gross", "net", "low", "high"), numbers) | dict.fromkeys(("first", "second"), texts)
     lines = []
     for _ in range(1500):
         chosen = {name: generator.choice(pool) for name, pool in pools.items() if generator.random() < 0.7}
@@ -179,15 +286,36 @@ def test_lines_that_are_no_event_get_the_verdict_of_the_reference(spark: SparkSe
     another = a_line(2, **{name: Written(value) for name, value in GOOD.items()}).decode()
     tail = good[good.index(',"created_datetime"') :]
     lines = [
-        good, good + "  ", good[:-1], good[:40], good[1:], good + another, good + " x", good + "}", f"[{good}]", "null", "{}", "5",
-        '"text"', "nul", good.replace(":", "="), good.replace('"amount":1.00', '"amount":NaN'),
-        good.replace('"amount":1.00', '"amount":01'), good.replace('"amount":1.00', "'amount':1"),
-        good.replace('"amount":1.00', '"amount":1.00,'), good.replace('"event_uuid":"', '"event_uuid":5,"x":"'),
+        good,
+        good + "  ",
+        good[:-1],
+        good[:40],
+        good[1:],
+        good + another,
+        good + " x",
+        good + "}",
+        f"[{good}]",
+        "null",
+        "{}",
+        "5",
+        '"text"',
+        "nul",
+        good.replace(":", "="),
+        good.replace('"amount":1.00', '"amount":NaN'),
+        good.replace('"amount":1.00', '"amount":01'),
+        good.replace('"amount":1.00', "'amount':1"),
+        good.replace('"amount":1.00', '"amount":1.00,'),
+        good.replace('"event_uuid":"', '"event_uuid":5,"x":"'),
         good.replace('"event_subtype":"order"', '"event_subtype":"refund"'),
-        good.replace('"event_subtype":"order"', '"event_subtype":null'), good.replace(tail, "}"),
-        good.replace('"ingested_at":', '"ingested":'), good.replace(a_uuid(1), "a\tb"), good.replace(a_uuid(1), "a\\tb"),
-        good.replace("{", '{"event_type":5,', 1), good.replace('"amount":1.00', '"amount":1.00,"amount":2'),
-        good.replace('"amount":1.00', '"amount":1.00,"first":5,"first":"x"'), "\ufeff" + good,
+        good.replace('"event_subtype":"order"', '"event_subtype":null'),
+        good.replace(tail, "}"),
+        good.replace('"ingested_at":', '"ingested":'),
+        good.replace(a_uuid(1), "a\tb"),
+        good.replace(a_uuid(1), "a\\tb"),
+        good.replace("{", '{"event_type":5,', 1),
+        good.replace('"amount":1.00', '"amount":1.00,"amount":2'),
+        good.replace('"amount":1.00', '"amount":1.00,"first":5,"first":"x"'),
+        "\ufeff" + good,
         good.replace('"amount":1.00', '"amount":1.00,"deep":' + "[" * 200 + "]" * 200),
-    ]  # fmt: skip
+    ]
     require_same_verdicts(spark, lines)

@@ -1,7 +1,8 @@
 """Rows that readers do not get to see, as the worker will keep them: why, where from, and their original text.
 
-Belongs here: explaining bad rows by the Python reference, finding the line each came from, the two files beside a receipt
-(quarantined rows and dropped duplicates). Does not belong here: `quarantine.rows`, which the worker alone writes.
+Belongs here: explaining bad rows by the Python reference, finding the line each came from, the two files beside a
+receipt (quarantined rows and dropped duplicates). Does not belong here: `quarantine.rows`, which the worker alone
+writes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from typing import Any
 from eventlake.errors import TerminalError
 from eventlake.event_json import UnreadableLineError, parse_event
 from eventlake.row_rules import Explanation, QuarantineReason, RowRule, explain_line
-
 from eventlake_spark.objects import ObjectStore
 from eventlake_spark.read_landings import Landings
 from eventlake_spark.row_parsing import TableLines
@@ -114,9 +114,7 @@ def _named(original: str, field: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _line_numbers(
-    batch: Batch, landings: Landings, raw_objects: set[str]
-) -> dict[tuple[str, str], Iterator[int]]:
+def _line_numbers(batch: Batch, landings: Landings, raw_objects: set[str]) -> dict[tuple[str, str], Iterator[int]]:
     """The numbers of the lines of each text, in order: equal lines get them one after the other."""
     numbers: dict[tuple[str, str], list[int]] = defaultdict(list)
     for landing in batch.entry.landings:

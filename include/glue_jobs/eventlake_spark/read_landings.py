@@ -14,11 +14,11 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from eventlake.load_plan import ERRORS_AREA, Landing, LoadPlan, TablePlan, table_of_pair
-from eventlake.event_json import parse_event
-from eventlake.settings import UNCONTRACTED_TABLE
 from pyspark.sql import DataFrame, SparkSession
 
+from eventlake.event_json import parse_event
+from eventlake.load_plan import ERRORS_AREA, Landing, LoadPlan, TablePlan, table_of_pair
+from eventlake.settings import UNCONTRACTED_TABLE
 from eventlake_spark.objects import ObjectStore
 
 _GZIP_MAGIC = b"\x1f\x8b"

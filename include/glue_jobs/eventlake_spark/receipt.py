@@ -10,7 +10,6 @@ from importlib.resources import files
 from typing import Any
 
 from eventlake.load_plan import TablePlan, branch_name
-
 from eventlake_spark.objects import ObjectStore
 from eventlake_spark.stage import BAD, CONFLICT, DUPLICATE, LOADED, Batch
 

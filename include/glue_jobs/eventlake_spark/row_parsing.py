@@ -41,9 +41,7 @@ ENVELOPE_SHAPES: dict[str, ColumnShape] = {
     "created_at": ColumnShape("number", decimal=(WIDEST_DECIMAL, WIDE_SCALE)),
     "created_datetime": _TEXT,
     "producer": _TEXT,
-    "_lake": ColumnShape(
-        "object", children=(("ingested_at", _TEXT), ("shard_id", _TEXT), ("sequence_number", _TEXT))
-    ),
+    "_lake": ColumnShape("object", children=(("ingested_at", _TEXT), ("shard_id", _TEXT), ("sequence_number", _TEXT))),
 }
 
 _BODY_COLUMN = Column(BODY, "string", "JSON of the event as its sender sent it")
@@ -96,10 +94,14 @@ def parse_expression(lines: TableLines) -> str:
     """The line as a struct; what cannot be read in it makes the field UNREADABLE non-null."""
     fields = [f"{quoted(name)} {parse_type(shape)}" for name, shape in lines.shapes.items()]
     schema = ", ".join([*fields, f"{UNREADABLE} string"])
-    return (
-        f"from_json(value, {text(schema)}, map('mode', 'PERMISSIVE',"
-        f" 'columnNameOfCorruptRecord', {text(UNREADABLE.strip('`'))}, 'allowNonNumericNumbers', 'false', 'allowSingleQuotes', 'false'))"
-    )
+    options = {
+        "mode": "PERMISSIVE",
+        "columnNameOfCorruptRecord": UNREADABLE.strip("`"),
+        "allowNonNumericNumbers": "false",
+        "allowSingleQuotes": "false",
+    }
+    pairs = ", ".join(f"{text(name)}, {text(value)}" for name, value in options.items())
+    return f"from_json(value, {text(schema)}, map({pairs}))"
 
 
 def parse_type(shape: ColumnShape) -> str:

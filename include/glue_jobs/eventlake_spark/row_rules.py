@@ -1,11 +1,11 @@
 """The row rules of `eventlake.row_rules`, compiled to one SQL condition: is this line bad?
 
-Belongs here: what Spark's JSON parser does not see by itself. It has the type of every field and refuses most wrong ones
-(the field UNREADABLE of the parsed line), but takes anything for a text, a text for an exact number, and reads no further
-than the first object of a line. Does not belong here: why a line is bad; `explain_line` tells that in Python.
+Belongs here: what Spark's JSON parser does not see by itself. It has the type of every field and refuses most wrong
+ones (the field UNREADABLE of the parsed line), but takes anything for a text, a text for an exact number, and reads no
+further than the first object of a line. Does not belong here: why a line is bad; `explain_line` tells that in Python.
 
-Texts are judged in two steps, because the exact one parses the line again: one regular expression suspects a line where
-the name of a text field is followed by something else, anywhere in it; only then are the fields themselves looked at.
+Texts are judged in two steps, because the exact one parses the line again: one regular expression suspects a line
+where the name of a text field is followed by something else, anywhere in it; only then are the fields looked at.
 A name repeated within one object is judged by its first value there, and by its last everywhere else.
 """
 
@@ -18,7 +18,6 @@ from eventlake.contract_terms import EACH_ITEM, Comparison, Condition, Path
 from eventlake.patterns import FORMAT_PATTERNS, java_pattern
 from eventlake.row_rules import ENVELOPE_RULES, RowRule, fits_decimal
 from eventlake.table_schema import ColumnShape
-
 from eventlake_spark.row_parsing import UNREADABLE, WIDE_SCALE, WIDEST_DECIMAL, TableLines, quoted, text, wide_scale
 
 Shapes = Mapping[str, ColumnShape]
@@ -238,7 +237,7 @@ def _suspicions_of_exact_numbers(paths: list[Path]) -> Iterator[str]:
 
 
 def _lossy_number(path: Path, shapes: Shapes) -> str:
-    """A number at the path's name that has a digit behind those that are read, or may have: exponents are not counted."""
+    """A number at the path's name that has a digit behind those that are read, or may have: exponents do not count."""
     decimal = shape_at(path, shapes).decimal
     assert decimal is not None
     digits = wide_scale(decimal)
@@ -275,9 +274,7 @@ def _wrong_text(path: Path) -> str:
 
 
 def _wrong_exact_number(path: Path) -> str:
-    return _token(
-        path, lambda token: f"substring({token}, 1, 1) = '\"'", lambda array: f"instr({array}, '\"') > 0"
-    )
+    return _token(path, lambda token: f"substring({token}, 1, 1) = '\"'", lambda array: f"instr({array}, '\"') > 0")
 
 
 def _token(

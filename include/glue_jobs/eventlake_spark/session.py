@@ -33,13 +33,21 @@ _CONFIGURATION = {
     "spark.sql.constraintPropagation.enabled": "false",
 }
 
+# Generated code is compiled for every plan anew; below this much raw, no plan runs long enough to earn that back.
+BYTES_WORTH_COMPILING = 64 * 1024**2
+_INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 
-def start_session(application: str) -> SparkSession:
+
+def start_session(application: str, size_bytes: int) -> SparkSession:
+    """The session for a job that will read about so many bytes."""
     builder = SparkSession.builder.appName(application)
     for name, value in _CONFIGURATION.items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
+    if size_bytes < BYTES_WORTH_COMPILING:
+        for name, value in _INTERPRETED.items():
+            session.conf.set(name, value)
     return session
 
 

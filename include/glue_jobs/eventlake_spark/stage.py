@@ -1,10 +1,11 @@
 """One table's batch: every line gets a verdict, good rows go to a branch, and the sums must hold.
 
 Belongs here: which row is loaded, duplicate, conflict or bad, and writing the loaded ones where no reader looks.
-Does not belong here: why a row is bad (quarantine), whether the batch is good (validation), publishing (the worker).
+Does not belong here: why a row is bad (quarantine), whether the batch is good (validation), publishing (the
+worker).
 
-A batch is judged once and kept in memory: it is counted, written, validated and explained from there. A small one is one
-task from file to file; a large one is spread over (day, bucket of uuid), so that equal uuids of a day meet.
+A batch is judged once and kept in memory: it is counted, written, validated and explained from there. A small one
+is one task from file to file; a large one is spread over (day, bucket of uuid), so that equal uuids of a day meet.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from eventlake.errors import TerminalError
-from eventlake.load_plan import ERRORS_AREA, TablePlan, branch_name
-from eventlake.layout import Area, parse_raw_key
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 
+from eventlake.errors import TerminalError
+from eventlake.layout import Area, parse_raw_key
+from eventlake.load_plan import ERRORS_AREA, TablePlan, branch_name
 from eventlake_spark.read_landings import Landings
 from eventlake_spark.row_parsing import TableLines, column_expressions, content_hash, parse_expression, quoted, text
 from eventlake_spark.row_rules import is_bad
@@ -204,10 +205,14 @@ def _conflicts(session: SparkSession, batch: Batch, base: int) -> frozenset[str]
         "event_date AS d", "event_uuid AS u", "shard_id AS s", "sequence_number AS n", f"{_HASH} AS content"
     )
     days = sorted({tally.day for tally in batch.tallies if tally.verdict == KNOWN and tally.day is not None})
-    held = session.sql(
-        f"SELECT event_date, event_uuid, shard_id, sequence_number, {content_hash(batch.lines)} AS held_content"
-        f" FROM {batch.table.identifier} VERSION AS OF {base}"
-        f" WHERE event_date IN ({', '.join(f'DATE {text(day)}' for day in days)})"
+    held = session.sql(f"SELECT * FROM {batch.table.identifier} VERSION AS OF {base}").where(
+        f"event_date IN ({', '.join(f'DATE {text(day)}' for day in days)})"
+    )
+    # a snapshot has the columns of its time
+    added = [column for column in batch.lines.columns if column.name not in held.columns]
+    held = held.selectExpr("*", *(f"CAST(NULL AS {column.sql_type}) AS {quoted(column.name)}" for column in added))
+    held = held.selectExpr(
+        "event_date", "event_uuid", "shard_id", "sequence_number", f"{content_hash(batch.lines)} AS held_content"
     )
     both = held.join(F.broadcast(known), (held.event_date == F.col("d")) & (held.event_uuid == F.col("u")))
     other = both.where("content <> held_content AND NOT (s <=> shard_id AND n <=> sequence_number)")

@@ -1,7 +1,7 @@
 """Iceberg tables as the jobs need them: there, of the contract's columns, with a branch to stage on.
 
-Belongs here: Iceberg's Java interface, reached through Spark's catalog; it needs no Spark job for what is only metadata.
-Does not belong here: rows; moving `main` (the worker publishes).
+Belongs here: Iceberg's Java interface, reached through Spark's catalog; it needs no Spark job for what is only
+metadata. Does not belong here: rows; moving `main` (the worker publishes).
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pyspark.sql import SparkSession
+from pyspark.sql.types import StructType
+
 from eventlake.contract_terms import EACH_ITEM
 from eventlake.errors import TransientError
 from eventlake.settings import SPARK_CATALOG
 from eventlake.table_schema import AddColumn, Column, plan_evolution
-from pyspark.sql import SparkSession
-from pyspark.sql.types import StructType
 
 PARTITION = "event_date"
 
@@ -66,7 +67,9 @@ class IcebergTable:
         update = self._table.updateSchema()
         for change in changes:
             *holder, name = ["element" if part == EACH_ITEM else part for part in change.path]
-            new_type = _iceberg_type(self._session, change.sql_type if isinstance(change, AddColumn) else change.to_type)
+            new_type = _iceberg_type(
+                self._session, change.sql_type if isinstance(change, AddColumn) else change.to_type
+            )
             if not isinstance(change, AddColumn):
                 update.updateColumn(change.dotted, new_type)
             elif holder:

@@ -1,10 +1,11 @@
 """The quality gate's evidence: a suite of Great Expectations run on rows in memory, by its Spark engine.
 
-Belongs here: running a suite cheaply, and what of the answer goes into a receipt: names, counts and a few event ids, never
-values. Does not belong here: what a failure means (`eventlake.verdict`).
+Belongs here: running a suite cheaply, and what of the answer goes into a receipt: names, counts and a few event
+ids, never values. Does not belong here: what a failure means (`eventlake.verdict`).
 
-All expectations are first asked for yes or no, which GX answers in a handful of Spark jobs; only the failed ones are asked
-again for details. https://docs.greatexpectations.io/docs/core/trigger_actions_based_on_results/choose_a_result_format/
+All expectations are first asked for yes or no, which GX answers in a handful of Spark jobs; only the failed ones
+are asked again for details.
+https://docs.greatexpectations.io/docs/core/trigger_actions_based_on_results/choose_a_result_format/
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from eventlake.definitions import Expectation, Suite
 from pyspark.sql import DataFrame
+
+from eventlake.definitions import Expectation, Suite
 
 SAMPLE_IDENTITIES = 5
 _ANALYTICS = "GX_ANALYTICS_ENABLED"

@@ -1,0 +1,17 @@
+"""What a job says while it runs: one JSON line a decision, on its output. Time enters a job here and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from datetime import UTC, datetime
+
+
+def start_log(job: str) -> None:
+    """Decisions of the job from INFO; of the libraries (Great Expectations tells every step) only what is wrong."""
+    logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s")
+    logging.getLogger(job).setLevel(logging.INFO)
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
