@@ -97,6 +97,10 @@ def airflow_environment(
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__API__SECRET_KEY": airflow_secrets.api_secret_key,
         "AIRFLOW__API_AUTH__JWT_SECRET": airflow_secrets.jwt_secret,
+        # the scheduler may be up before the API server, and a laptop may be busy: a task waits instead of failing
+        "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "12",
+        "AIRFLOW__WORKERS__EXECUTION_API_RETRY_WAIT_MAX": "10.0",
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "20.0",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
         "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
