@@ -21,7 +21,8 @@ class Schedules:
     """The settings of the DAGs. Loads start at minute 5, so that the hour's last buffers have landed."""
 
     load: str = "5 * * * *"
-    close: str = "30 1 * * *"
+    # at midnight, so that the interval of a run is its day; the watermark makes it wait as long as it must
+    close: str = "0 0 * * *"
     crawl: str = "15 0 * * *"
     watch: str = "*/10 * * * *"
     audit: str = "0 3 * * *"

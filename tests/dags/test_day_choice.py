@@ -10,7 +10,7 @@ from eventlake.errors import TerminalError
 from eventlake_airflow.day_choice import DayChoice, choose_day
 
 AFTER = datetime(2026, 11, 21, 1, 30, tzinfo=UTC)
-STARTS = datetime(2026, 11, 20, 1, 30, tzinfo=UTC)
+STARTS = datetime(2026, 11, 20, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 11, 21, tzinfo=UTC)
 
 
