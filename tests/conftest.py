@@ -1,0 +1,14 @@
+"""What is true of every folder of tests. Not here: fixtures; those lie beside the tests that need them."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# No deadline and no judgement of slowness: the machine may be shared, and time is measured elsewhere. In CI the same
+# examples each time, so that a red run is about the change; at a desk new ones, so that they still find something.
+settings.register_profile(
+    "eventlake", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
+)
+settings.load_profile("eventlake")
