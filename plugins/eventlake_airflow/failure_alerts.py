@@ -11,6 +11,7 @@ from urllib.parse import quote
 from airflow.sdk import Context, conf
 
 from eventlake.alerting import Alert, Severity, incident_key
+from eventlake_airflow.notes import NOTE_KEY
 from eventlake_airflow.schedules import SETTINGS
 
 TASK_FAILED = "task failed"
@@ -23,7 +24,10 @@ def alert_of_failure(context: Context) -> None:
     from eventlake_aws.alerts import raise_alert
     from eventlake_aws.clients import Clients
 
-    raise_alert(Clients.from_settings(SETTINGS), SETTINGS, failure_alert(context), now=datetime.now(UTC))
+    alert = failure_alert(context)
+    raise_alert(Clients.from_settings(SETTINGS), SETTINGS, alert, now=datetime.now(UTC))
+    # last: for a task whose process was killed, Airflow calls this where no XCom can be left
+    context["ti"].xcom_push(key=NOTE_KEY, value=f"Failed: {alert.detail}")
 
 
 def clear_failure(context: Context) -> None:

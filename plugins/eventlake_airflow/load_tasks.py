@@ -22,7 +22,7 @@ from eventlake_airflow.schedules import SETTINGS
 if TYPE_CHECKING:
     from eventlake_aws.clients import Clients
 
-FAILED_STATES = ("failed", "upstream_failed")
+BLAMED_STATES = ("failed", "upstream_failed")
 
 
 def aws_clients() -> Clients:
@@ -110,6 +110,7 @@ def require_quality(outcome: dict[str, Any] | None, rolled_up: dict[str, Any] | 
             held += sorted(ended["held"])
     failed = failed_tasks(context["ti"], run.dag_id, run.run_id)
     if failed or held:
+        note(f"Red: {describe_trouble(failed, held)}.")
         raise TerminalError(
             f"ending the run: received {describe_trouble(failed, held)}; valid is neither; "
             "all other tables are published; see docs/runbooks/load-held.md, or the log of the failed task"
@@ -123,7 +124,11 @@ def describe_trouble(failed: Sequence[str], held: Sequence[str]) -> str:
 
 
 def failed_tasks(instance: Any, dag_id: str, run_id: str) -> list[str]:
-    """Tasks of this run that ended badly, the first cause first."""
+    """Tasks of this run that failed; those that could not run for it only when nothing else is to blame."""
     states: Mapping[str, str] = instance.get_task_states(dag_id=dag_id, run_ids=[run_id]).get(run_id, {})
-    failed = [name for name, state in states.items() if state in FAILED_STATES and name != instance.task_id]
-    return sorted(failed, key=lambda name: (states[name] != "failed", name))
+    others = {name: state for name, state in states.items() if name != instance.task_id}
+    for blamed in BLAMED_STATES:
+        failed = sorted(name for name, state in others.items() if state == blamed)
+        if failed:
+            return failed
+    return []

@@ -52,10 +52,12 @@ class Gate:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, states: dict[str, str], plan: dict[str, Any] | None) -> None:
         self.told: list[str] = []
         self.abandoned: list[str] = []
+        self.notes: list[str] = []
         run = SimpleNamespace(dag_id="load_events", run_id="run")
         context = {"ti": FakeInstance(states, plan), "dag_run": run}
         monkeypatch.setattr(load_tasks, "get_current_context", lambda: context)
         monkeypatch.setattr(load_tasks, "aws_clients", lambda: None)
+        monkeypatch.setattr(load_tasks, "note", self.notes.append)
         monkeypatch.setattr(eventlake_aws.alerts, "alert_on_load", self._tell)
         monkeypatch.setattr(eventlake_aws.load_steps, "abandon_load", self._abandon)
 
@@ -92,9 +94,10 @@ def test_a_held_table_closes_the_gate_by_name(monkeypatch: pytest.MonkeyPatch, o
 def test_a_failed_task_closes_the_gate_and_frees_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
     states = {"stage_load": "failed", "publish_load": "upstream_failed", "require_quality": "running"}
     gate = Gate(monkeypatch, states, {"load_id": "load-1"})
-    with pytest.raises(TerminalError, match="failed tasks stage_load, publish_load"):
+    with pytest.raises(TerminalError, match="failed tasks stage_load"):
         gate.pass_through(None)
     assert (gate.told, gate.abandoned) == ([], ["load-1"])
+    assert gate.notes == ["Red: failed tasks stage_load."]
 
 
 def test_a_failure_after_the_load_closes_the_gate_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,6 +105,11 @@ def test_a_failure_after_the_load_closes_the_gate_too(monkeypatch: pytest.Monkey
     with pytest.raises(TerminalError, match="balance_books"):
         gate.pass_through(OUTCOME)
     assert gate.abandoned == []
+
+
+def test_what_could_not_run_is_named_when_nothing_failed_by_itself() -> None:
+    instance = FakeInstance({"publish_load": "upstream_failed", "plan_load": "success"})
+    assert failed_tasks(instance, "load_events", "run") == ["publish_load"]
 
 
 def test_the_gate_does_not_count_itself() -> None:
