@@ -54,7 +54,11 @@ _KEPT_VARIABLES = (
 )
 # a job of seconds never earns back what the second compiler costs: 10 s of processor time instead of 18 (measured);
 # with one compiler Java takes 48 MB for compiled code, which twenty tables fill, and then it only interprets
-JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC -XX:-UsePerfData"
+# out of memory, Java otherwise hangs on with threads missing, and the run never ends
+JAVA_OPTIONS = (
+    "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC -XX:-UsePerfData"
+    " -XX:+ExitOnOutOfMemoryError"
+)
 _GLUE_CATALOG = re.compile(r"^spark\.sql\.catalog\.(\w+)\.catalog-impl=org\.apache\.iceberg\.aws\.glue\.GlueCatalog$")
 _SPARK_LOG_LINE = re.compile(r"^\d\d/\d\d/\d\d \d\d:\d\d:\d\d (TRACE|DEBUG|INFO|WARN|ERROR|FATAL) ")
 
