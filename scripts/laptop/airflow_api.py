@@ -18,6 +18,8 @@ from eventlake.errors import TerminalError, TransientError
 
 REQUEST_TIMEOUT_SECONDS = 30
 POLL_EVERY_SECONDS = 0.5
+# a look at a run is cheap, a list of its tasks is not, and both cost the processor that the run wants
+TELL_EVERY_LOOKS = 3
 ENDED = ("success", "failed")
 AT_WORK = ("running", "deferred", "up_for_retry", "restarting")
 READ_ATTEMPTS = 4
@@ -117,15 +119,17 @@ class AirflowApi:
         """The ends of runs that go on side by side, dag_id -> run."""
         started = time.monotonic()
         ended: dict[str, RunEnd] = {}
+        looks = 0
         while pending := {dag_id: run_id for dag_id, run_id in runs.items() if dag_id not in ended}:
+            looks += 1
             for dag_id, run_id in pending.items():
                 end = self.end_of(dag_id, run_id, started)
                 if end is None and time.monotonic() - started > timeout_seconds:
                     end = RunEnd(dag_id, run_id, f"no end after {timeout_seconds:.0f} s", timeout_seconds, None)
-                if end is None:
-                    on_look(dag_id, self.at_work(dag_id, run_id))
-                else:
+                if end is not None:
                     ended[dag_id] = end
+                elif looks % TELL_EVERY_LOOKS == 0:
+                    on_look(dag_id, self.at_work(dag_id, run_id))
             time.sleep(POLL_EVERY_SECONDS)
         return {dag_id: ended[dag_id] for dag_id in runs}
 

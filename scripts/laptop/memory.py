@@ -8,7 +8,7 @@ from types import TracebackType
 
 from laptop.supervision import Supervisor
 
-LOOK_EVERY_SECONDS = 2.0
+LOOK_EVERY_SECONDS = 4.0
 
 
 class PeakMemory:

@@ -143,9 +143,15 @@ class Supervisor:
         forget_run(self.home)
         return forced
 
-    def pids(self) -> list[int]:
-        """Of everything that runs in this lake now."""
-        return [one.pid for one in self._processes()]
+    def pids(self) -> set[int]:
+        """Of everything that runs in this lake now: cheap enough to be asked again and again."""
+        parents = dict(_parents())
+        family = {self.process.pid}
+        found = -1
+        while found != len(family):
+            found = len(family)
+            family |= {pid for pid, parent in parents.items() if parent in family}
+        return family
 
     def _processes(self) -> Iterator[psutil.Process]:
         """What descends from this supervisor: by token, by session, or by family."""
@@ -178,7 +184,10 @@ class Remains:
 
     def stop(self) -> list[str]:
         names = [describe(one) for one in self.processes]
-        end_all(self.processes, REMAINS_SECONDS)
+        # the database last: it waits for its clients, and a client that lost it may wait for ever
+        last = [one for one in self.processes if _name(one) == "postgres"]
+        end_all([one for one in self.processes if one not in last], REMAINS_SECONDS)
+        end_all(last, REMAINS_SECONDS)
         forget_run(self.home)
         return names
 
@@ -217,10 +226,24 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def describe(process: psutil.Process) -> str:
+    return f"{_name(process)} ({process.pid})"
+
+
+def _name(process: psutil.Process) -> str:
     try:
-        return f"{process.name()} ({process.pid})"
+        return str(process.name())
     except psutil.Error:
-        return str(process.pid)
+        return "ended"
+
+
+def _parents() -> Iterator[tuple[int, int]]:
+    """(process, its parent) for all processes of this machine."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, ValueError):
+                # the name in brackets may hold anything, so count from its end
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                yield int(entry.name), int(fields[1])
 
 
 def _token(process: psutil.Process) -> str | None:
