@@ -7,18 +7,24 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from eventlake.errors import LakeError, TerminalError
 
 EXIT_REFUSED = 2
 EXIT_INTERRUPTED = 130
 DISK_FULL = "the disk is full; free some space and run the command again"
+# less than this is a full disk to a program that wants to write
+FULL_DISK_BYTES = 4 * 1024**2
 
 _started = time.monotonic()
 
@@ -65,12 +71,19 @@ def run(main: Callable[[], int]) -> NoReturn:
     except KeyboardInterrupt:
         print("eventlake: interrupted", file=sys.stderr, flush=True)
         code = EXIT_INTERRUPTED
-    except LakeError as error:
-        print(f"eventlake: {error}", file=sys.stderr, flush=True)
+    except (LakeError, BotoCoreError, ClientError) as error:
+        text = DISK_FULL if disk_is_full() else " ".join(str(error).split())
+        print(f"eventlake: {text}", file=sys.stderr, flush=True)
         code = EXIT_REFUSED
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) and not disk_is_full():
             raise
         print(f"eventlake: {DISK_FULL}", file=sys.stderr, flush=True)
         code = EXIT_REFUSED
     sys.exit(code)
+
+
+def disk_is_full() -> bool:
+    """A program of the lake that cannot write fails in ways of its own: the disk tells the true reason."""
+    folder = Path(os.environ.get("LAKE_HOME") or ".lake")
+    return folder.exists() and shutil.disk_usage(folder).free < FULL_DISK_BYTES
