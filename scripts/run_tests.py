@@ -89,6 +89,7 @@ STAGES: tuple[tuple[tuple[Group, ...], ...], ...] = (
 
 running: set[subprocess.Popen[str]] = set()
 speech = threading.Lock()
+interrupted = threading.Event()
 
 
 def run_group(group: Group, deadline: float, long: bool) -> Outcome:
@@ -184,7 +185,7 @@ def require_every_folder() -> None:
 
 
 def run_lane(lane: tuple[Group, ...], deadline: float, long: bool) -> list[Outcome]:
-    return [run_group(group, deadline, long) for group in lane]
+    return [run_group(group, deadline, long) for group in lane if not interrupted.is_set()]
 
 
 def main() -> int:
@@ -196,15 +197,17 @@ def main() -> int:
     RESULTS.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + (ALL_SECONDS_LONG if long else ALL_SECONDS)
     outcomes: list[Outcome] = []
-    try:
-        for stage in stages:
-            with ThreadPoolExecutor(max_workers=len(stage)) as pool:
-                lanes = [pool.submit(run_lane, lane, deadline, long) for lane in stage]
+    for stage in stages:
+        with ThreadPoolExecutor(max_workers=len(stage)) as pool:
+            lanes = [pool.submit(run_lane, lane, deadline, long) for lane in stage]
+            try:
                 outcomes += [outcome for lane in lanes for outcome in lane.result()]
-    except KeyboardInterrupt:
-        for process in list(running):
-            end(process)
-        raise
+            # within the pool's block: leaving it waits for the lanes, and those for what runs in them
+            except KeyboardInterrupt:
+                interrupted.set()
+                for process in list(running):
+                    end(process)
+                raise
     passed, failed, skipped = (sum(getattr(one, name) for one in outcomes) for name in ("passed", "failed", "skipped"))
     entry.say(f"all groups done; their output: {RESULTS}")
     if not long and entry.seconds_so_far() > AIMED_AT_SECONDS:
