@@ -34,7 +34,7 @@ class Lake:
         ended = subprocess.run(
             ["make", *words],
             cwd=CHECKOUT,
-            env={**self.shell(), "LAKE_HOME": str(self.home), "LAKE_PREFIX": self.prefix, "LAKE_UI_PORT": "0"},
+            env=self.shell() | self.choices(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -55,6 +55,12 @@ class Lake:
             for name, value in os.environ.items()
             if not name.startswith(("MAKE", "MFLAGS", "LAKE_", "AIRFLOW", "AWS_ENDPOINT"))
         }
+
+    def choices(self) -> dict[str, str]:
+        """What this lake is told: its own folder, name and port, and no run but those that a test triggers."""
+        names = ("LOAD", "CLOSE", "CRAWL", "WATCH", "AUDIT")
+        schedules = {f"LAKE_{name}_SCHEDULE": "none" for name in names}
+        return schedules | {"LAKE_HOME": str(self.home), "LAKE_PREFIX": self.prefix, "LAKE_UI_PORT": "0"}
 
     def variables(self) -> dict[str, str]:
         """`.lake/env` as a shell reads it."""
