@@ -31,6 +31,8 @@ def install() -> None:
 
 def _json_relation(table: dict[str, Any], columns: list[dict[str, str]], files: list[str]) -> str:
     keys = [key["Name"] for key in table.get("PartitionKeys") or []]
+    # a partitioned table is its partitions: what lies beside them is not read
+    files = [file for file in files if all(f"/{key}=" in file for key in keys)] or files
     # a name that is a column and a partition key has the partition's value
     own = [column for column in columns if column["Name"] not in keys]
     types = ", ".join(f"{_quoted(column['Name'])}: {_quoted(_sql_type(column['Type']))}" for column in own)
