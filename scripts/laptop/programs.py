@@ -19,6 +19,8 @@ GUARD = "guard"
 DATABASE = "postgres"
 EMULATOR = "emulator"
 AIRFLOW = tuple(AIRFLOW_PROCESSES)
+# Airflow mostly waits; while it starts, or while a job computes, the stream and the job come first
+YIELDING = "10"
 # a shell's variables that would lead our programs elsewhere: to a real account, another Airflow, another Python
 FOREIGN_PREFIXES = ("AWS_", "AIRFLOW_", "AIRFLOW__", "PYTHON", "SPARK_", "PYSPARK_", "HADOOP_", "JAVA_", "PG", "MAKE")
 FOREIGN = ("MFLAGS", "VIRTUAL_ENV", "LAKE_INPUT", "LAKE_EVENTS", "LAKE_SQL", "LAKE_UUID", "LAKE_INSTALL_SECONDS")
@@ -146,7 +148,7 @@ def programs(home: Home, ports: Ports, settings: Settings, *, durable: bool, sch
         *(
             Program(
                 name,
-                [str(ENVIRONMENTS / "workers" / "bin" / command[0]), *command[1:]],
+                ["nice", "-n", YIELDING, str(ENVIRONMENTS / "workers" / "bin" / command[0]), *command[1:]],
                 airflow,
                 priority=30,  # the same for all four: they are stopped side by side
                 autostart=False,  # they want their tables first
