@@ -35,11 +35,11 @@ def simulate(folder: Path, name: str, events: int, seed: int) -> tuple[Path, dic
 
 def demo_oracle(lake: Lake) -> dict[str, Any]:
     """The oracle that the demo's simulator wrote beside its events."""
-    return json.loads(next(lake.home.rglob("*.oracle.json")).read_text())
+    return json.loads((lake.home / "simulated/events.oracle.json").read_text())
 
 
 def demo_input(lake: Lake) -> Path:
-    return next(lake.home.rglob("*.ndjson.gz"))
+    return lake.home / "simulated/events.ndjson.gz"
 
 
 @pytest.fixture(scope="module")
