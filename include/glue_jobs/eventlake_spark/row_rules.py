@@ -28,7 +28,7 @@ _ENDS_AS_PARSED = (
     """ AND instr(substring_index(value, '"_lake":', -1), concat('"', e._lake.sequence_number, '"')) > 0)"""
 )
 # names written with escapes hide from the search for names
-_ESCAPED_NAME = r"\\u00[3-7]"
+_ESCAPED_NAME = r"\u00"
 _TEXTS = r"""\[(?:\s*(?:"(?:[^"\\]++|\\.)*+"|null)\s*,?)*+\s*\]"""
 
 
@@ -202,38 +202,46 @@ def _somewhere(path: Path, condition: Callable[[str], str], base: str = "e", dep
 def _wrong_tokens(type_rules: list[RowRule], shapes: Shapes) -> Iterator[str]:
     texts = [rule.path for rule in type_rules if rule.argument == "string"]
     exacts = [rule.path for rule in type_rules if shape_at(rule.path, shapes).decimal is not None]
-    suspicions = [*_suspicions_of_texts(texts), *_suspicions_of_exact_numbers(exacts), _ESCAPED_NAME]
     wrong = [*_wrong_fields(texts, "<> '\"'"), *_wrong_fields(exacts, "= '\"'")]
     wrong += [_wrong_text(path) for path in texts if EACH_ITEM in path]
     wrong += [_wrong_exact_number(path) for path in exacts if EACH_ITEM in path]
-    if wrong:
-        suspected = f"value RLIKE {text('|'.join(suspicions))}"
-        fields, _ = _names(texts)
-        # beyond every double: get_json_object would write it as a text
-        huge = rf'"(?:{fields})"\s*:\s*-?[0-9]+(?:\.[0-9]*)?[eE]\+?[0-9]{{3,}}'
-        wrong.append(f"value RLIKE {text(huge)}")
-        yield f"({suspected} AND ({' OR '.join(wrong)}))"
+    fields, _ = _names(texts)
+    # beyond every double: get_json_object would write it as a text
+    huge = rf'"(?:{fields})"\s*:\s*-?[0-9]+(?:\.[0-9]*)?[eE]\+?[0-9]{{3,}}'
+    wrong.append(f"value RLIKE {text(huge)}")
+    # the pattern begins with a sign that it can be searched by; a name with a quote before it costs a second look
+    suspicious = text(rf'"(?:{"|".join([*_suspicions_of_texts(texts), *_suspicions_of_exact_numbers(exacts)])})')
+    suspected = f"(value RLIKE {suspicious} OR contains(value, {text(_ESCAPED_NAME)}))"
+    yield f"({suspected} AND ({' OR '.join(wrong)}))"
+    lossy = []
     for path in exacts:
         if path != ("created_at",):  # the time is cut on purpose
             # digits beyond those that are read: rather quarantined than rounded
             there = _somewhere(path, lambda value: f"{value} IS NOT NULL")
-            yield f"(value RLIKE {text(_lossy_number(path, shapes))} AND ({there}))"
+            lossy.append(f"(value RLIKE {text(_lossy_number(path, shapes))} AND ({there}))")
+    if lossy:
+        shortest = min(
+            WIDE_SCALE,
+            *(wide_scale(decimal) for path in exacts if (decimal := shape_at(path, shapes).decimal) is not None),
+        )
+        maybe = rf"[0-9](?:[eE][0-9+\-]|\.[0-9]{{{shortest + 1},}})"
+        yield f"(value RLIKE {text(maybe)} AND ({' OR '.join(lossy)}))"
 
 
 def _suspicions_of_texts(paths: list[Path]) -> Iterator[str]:
     names, arrays = _names(paths)
     if names:
-        yield rf'(?<!\\)"(?:{names})"\s*:\s*[^"\sn]'
+        yield rf'(?:{names})"\s*:\s*[^"\sn]'
     if arrays:
-        yield rf'(?<!\\)"(?:{arrays})"\s*:(?!\s*(?:null|{_TEXTS}))'
+        yield rf'(?:{arrays})"\s*:(?!\s*(?:null|{_TEXTS}))'
 
 
 def _suspicions_of_exact_numbers(paths: list[Path]) -> Iterator[str]:
     names, arrays = _names(paths)
     if names:
-        yield rf'(?<!\\)"(?:{names})"\s*:\s*"'
+        yield rf'(?:{names})"\s*:\s*"'
     if arrays:
-        yield rf'(?<!\\)"(?:{arrays})"\s*:\s*\[[^\]"]*"'
+        yield rf'(?:{arrays})"\s*:\s*\[[^\]"]*"'
 
 
 def _lossy_number(path: Path, shapes: Shapes) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from py4j.java_gateway import java_import
 from pyspark import inheritable_thread_target
 from pyspark.sql import SparkSession
 
@@ -38,6 +39,24 @@ BYTES_WORTH_COMPILING = 64 * 1024**2
 _INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
 
 
+# Java's names by which PySpark and these modules reach Java again and again. A name that was not imported by itself is
+# looked for in every package that might have it, through all jars, each time.
+_JAVA_NAMES = (
+    "org.apache.iceberg.PartitionSpec",
+    "org.apache.iceberg.SortOrder",
+    "org.apache.iceberg.catalog.TableIdentifier",
+    "org.apache.iceberg.spark.SparkSchemaUtil",
+    "org.apache.spark.api.python.PythonRDD",
+    "org.apache.spark.api.python.PythonUtils",
+    "org.apache.spark.api.python.SerDeUtil",
+    "org.apache.spark.sql.SparkSession",
+    "org.apache.spark.sql.api.python.PythonSQLUtils",
+    "org.apache.spark.sql.functions",
+    "org.apache.spark.sql.types.DataType",
+    "org.apache.spark.sql.types.StructType",
+)
+
+
 def start_session(application: str, size_bytes: int) -> SparkSession:
     """The session for a job that will read about so many bytes."""
     builder = SparkSession.builder.appName(application)
@@ -45,6 +64,8 @@ def start_session(application: str, size_bytes: int) -> SparkSession:
         builder = builder.config(name, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
+    for name in _JAVA_NAMES:
+        java_import(session._jvm, name)
     if size_bytes < BYTES_WORTH_COMPILING:
         for name, value in _INTERPRETED.items():
             session.conf.set(name, value)
@@ -59,7 +80,7 @@ def in_parallel(
     def in_own_pool(numbered: tuple[int, Given]) -> Made:
         number, each = numbered
         # what reads settings without being handed a session (Iceberg's catalog) asks for the thread's own
-        session._jvm.org.apache.spark.sql.SparkSession.setActiveSession(session._jsparkSession)
+        session._jvm.SparkSession.setActiveSession(session._jsparkSession)
         session.sparkContext.setLocalProperty("spark.scheduler.pool", f"work-{number}")
         return work(each)
 

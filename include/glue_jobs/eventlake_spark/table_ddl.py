@@ -1,7 +1,8 @@
 """Iceberg tables as the jobs need them: there, of the contract's columns, with a branch to stage on.
 
 Belongs here: Iceberg's Java interface, reached through Spark's catalog; it needs no Spark job for what is only
-metadata. Does not belong here: rows; moving `main` (the worker publishes).
+metadata. Does not belong here: rows; moving `main` (the worker publishes). Java's classes are known by the names that
+the session imports.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ class IcebergTable:
     def _spark_schema(self) -> StructType:
         import json
 
-        converted = self._session._jvm.org.apache.iceberg.spark.SparkSchemaUtil.convert(self._table.schema())
+        converted = self._session._jvm.SparkSchemaUtil.convert(self._table.schema())
         return StructType.fromJson(json.loads(converted.json()))
 
 
@@ -149,12 +150,12 @@ def create_table(
     """A new, empty table, partitioned by day where it has one, with an empty first snapshot, in one commit."""
     jvm = session._jvm
     fields = [f"`{column.name}` {_quoted_type(column.sql_type)} COMMENT {_text(column.comment)}" for column in columns]
-    struct = jvm.org.apache.spark.sql.types.StructType.fromDDL(", ".join(fields))
-    schema = jvm.org.apache.iceberg.spark.SparkSchemaUtil.convert(struct)
-    spec = jvm.org.apache.iceberg.PartitionSpec.builderFor(schema)
+    struct = jvm.StructType.fromDDL(", ".join(fields))
+    schema = jvm.SparkSchemaUtil.convert(struct)
+    spec = jvm.PartitionSpec.builderFor(schema)
     if PARTITION in [column.name for column in columns]:
         spec = spec.identity(PARTITION)
-    order = jvm.org.apache.iceberg.SortOrder.builderFor(schema)
+    order = jvm.SortOrder.builderFor(schema)
     for column_name in sort_by:
         order = order.asc(column_name)
     builder = (
@@ -193,14 +194,12 @@ def _catalog(session: SparkSession) -> Any:
 
 
 def _identifier(session: SparkSession, name: str) -> Any:
-    return session._jvm.org.apache.iceberg.catalog.TableIdentifier.parse(name)
+    return session._jvm.TableIdentifier.parse(name)
 
 
 def _iceberg_type(session: SparkSession, sql_type: str) -> Any:
     jvm = session._jvm
-    return jvm.org.apache.iceberg.spark.SparkSchemaUtil.convert(
-        jvm.org.apache.spark.sql.types.DataType.fromDDL(_quoted_type(sql_type))
-    )
+    return jvm.SparkSchemaUtil.convert(jvm.DataType.fromDDL(_quoted_type(sql_type)))
 
 
 def _quoted_type(sql_type: str) -> str:
