@@ -201,6 +201,7 @@ def empty_alerts(lake: Lake) -> None:
     take_alerts(lake)
 
 
+@pytest.mark.long  # three more runs of DAGs; the same losses are planted without Airflow in tests/lake
 def test_a_record_lost_at_each_station_is_named(kept: Lake, tmp_path: Path) -> None:
     """One record dropped silently in admit_events, one in Firehose and one in the load; the books name all three."""
     # given: three good records of one file and where to lose each
