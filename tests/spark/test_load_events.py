@@ -382,3 +382,19 @@ def test_two_attempts_of_a_load_never_share_a_branch_and_no_receipt_is_written_t
         lake.publish(first)
     with pytest.raises(TerminalError, match="there already"):
         lake.store.create(f"s3://a-lake/control/runs/receipt-{first['job_run_id']}.json", b"{}")
+
+
+def test_a_line_that_no_table_of_the_plan_claims_is_quarantined_by_one_that_reads_its_object(lake: DiskLake) -> None:
+    # given: an object that was planned for payments alone, with a line that nobody can read
+    lake.define({"payment/order": PAYMENT})
+    good = json.dumps({"rawData": base64.b64encode(a_payment(1)).decode()})
+    landing = lake.land_errors([good, json.dumps({"rawData": "bm90IGpzb24="})], {("payment", "order")})
+
+    # when
+    receipt = lake.load(landing)
+
+    # then
+    assert [entry["table"] for entry in receipt["tables"]] == ["events.payment_events"]
+    assert counts_of(receipt) == {"lines": 2, "loaded": 1, "duplicate": 0, "quarantined": 1}
+    (row,) = lake.beside(receipt, "quarantine_uri")
+    assert (row["original_text"], row["line"], row["reason"]) == ("not json", 2, "unreadable")
