@@ -18,7 +18,7 @@ RUN = @python='$(PYTHON)'; [ "$$python" != missing-python ] || { \
 	exec "$$python" scripts/bootstrap.py
 LAKE = --with laptop,workers,jobs,emulator,jars
 
-.PHONY: help demo test test-long up down status send query why contract check package install clean
+.PHONY: help demo test test-long up down status send query why contract check package pages install clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -53,6 +53,9 @@ check: ## contracts, suites and rollups: valid, and no breaking edit
 
 package: ## build dist/: the zips that Lambda, Glue and MWAA take
 	$(RUN) --with laptop -- scripts/package.py
+
+pages: ## write the pages of docs/ that are made from the code; a test holds them to it
+	$(RUN) --with dev --run-in dev -- scripts/write_pages.py
 
 test: ## everything that twenty minutes can hold; the same as .ci/run [ONLY=rules,dags]
 	$(RUN) $(LAKE),dev -- scripts/run_tests.py

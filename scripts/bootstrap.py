@@ -240,8 +240,8 @@ def stop_children(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def become(command: list[str], seconds: float) -> NoReturn:
-    python = ENVIRONMENTS / "laptop" / "bin" / "python"
+def become(command: list[str], environment_name: str, seconds: float) -> NoReturn:
+    python = ENVIRONMENTS / environment_name / "bin" / "python"
     if not python.exists():
         raise InstallError(
             "nothing is installed here yet, so nothing runs; `make up` or `make demo` installs and starts a lake"
@@ -255,6 +255,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--with", dest="parts", default="", help="laptop, workers, jobs, emulator, dev, jars")
     parser.add_argument("--as-is", default="", help="what must be there already; nothing is installed")
+    parser.add_argument("--run-in", default="laptop", help="the environment that runs the command")
     parser.add_argument("command", nargs="*")
     options = parser.parse_args(arguments)
     started = time.monotonic()
@@ -266,7 +267,7 @@ def main(arguments: list[str]) -> int:
                 fcntl.flock(lock, fcntl.LOCK_EX)  # two commands at once: the second one waits and finds it done
                 install(options.parts.split(","))
         if options.command:
-            become(options.command, time.monotonic() - started)
+            become(options.command, options.run_in, time.monotonic() - started)
     except InstallError as error:
         print(f"eventlake: {error}", file=sys.stderr)
         return 2

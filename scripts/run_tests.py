@@ -194,6 +194,8 @@ def main() -> int:
     long = parser.parse_args().long
     stages = chosen(entry.given("LAKE_ONLY"))
     require_every_folder()
+    # started in the background of a shell, this process ignores Ctrl-C, and so would all that it starts
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     RESULTS.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + (ALL_SECONDS_LONG if long else ALL_SECONDS)
     outcomes: list[Outcome] = []

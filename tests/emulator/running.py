@@ -27,6 +27,8 @@ PYTHON = ROOT / ".venvs/emulator/bin/python"
 JOBS_PYTHON = ROOT / ".venvs/jobs/bin/python"
 JARS = ROOT / ".cache/jars"
 ROLE = "arn:aws:iam::000000000000:role/tests"
+# the share of its time that each wait is given
+PATIENCE = 1.0
 
 
 class Emulator:
@@ -114,7 +116,7 @@ class Emulator:
 
 def wait_for(check: Callable[[], Any], what: str, seconds: float = 20) -> Any:
     """The first true answer of `check`."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * PATIENCE
     while time.monotonic() < deadline:
         if found := check():
             return found

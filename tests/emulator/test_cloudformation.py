@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.emulator.behaviours import promised
 from tests.emulator.running import ROLE, Emulator, make_bucket, wait_for, zipped
+
+SERVICE = "CloudFormation"
 
 ENDED = ("CREATE_COMPLETE", "ROLLBACK_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "CREATE_FAILED")
 
@@ -106,8 +109,11 @@ def ended(emulator: Emulator, name: str) -> dict[str, Any]:
     return found
 
 
+@promised(
+    "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html",
+    closed_by="cloudformation",
+)
 def test_the_dropped_properties_are_applied(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html"""
     assert deploy(emulator, name)["StackStatus"] == "CREATE_COMPLETE"
     s3 = emulator.client("s3")
     rules = {one["ID"]: one for one in s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]}
@@ -133,8 +139,8 @@ def test_the_dropped_properties_are_applied(emulator: Emulator, name: str) -> No
     assert job["ExecutionProperty"] == {"MaxConcurrentRuns": 4}
 
 
+@promised("https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-deployment.html", closed_by="cloudformation")
 def test_code_that_is_not_there_fails_the_stack(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-deployment.html"""
     assert deploy(emulator, name, code=False)["StackStatus"] == "ROLLBACK_COMPLETE"
     events = emulator.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
     assert any("NoSuchKey" in event.get("ResourceStatusReason", "") for event in events)

@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.emulator.behaviours import promised
 from tests.emulator.running import ROLE, Emulator, make_bucket, wait_for
+
+SERVICE = "Glue crawlers and catalog"
 
 GROUPED = {
     "Version": 1.0,
@@ -73,8 +76,8 @@ def query(emulator: Emulator, name: str, sql: str) -> list[list[str | None]]:
     return [[cell.get("VarCharValue") for cell in row["Data"]] for row in rows[1:]]
 
 
+@promised("https://docs.aws.amazon.com/glue/latest/dg/crawler-table-level.html", closed_by="glue_crawler")
 def test_a_table_for_each_folder_of_the_level_with_hive_partitions(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/glue/latest/dg/crawler-table-level.html"""
     make_bucket(emulator, name)
     put_lines(emulator, name, "raw/event_type=payment/subtype=done/day=01", {"id": "a", "amount": 1})
     put_lines(emulator, name, "raw/event_type=payment/subtype=done/day=02", {"id": "b", "amount": 2.5, "new": True})
@@ -99,8 +102,8 @@ def test_a_table_for_each_folder_of_the_level_with_hive_partitions(emulator: Emu
     assert (metrics["TablesCreated"], metrics["TablesUpdated"]) == (2, 0)
 
 
+@promised("https://docs.aws.amazon.com/glue/latest/dg/add-classifier.html", closed_by="glue_crawler")
 def test_types_are_merged_as_the_classifier_merges_them(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/glue/latest/dg/add-classifier.html"""
     make_bucket(emulator, name)
     put_lines(
         emulator, name, "raw/event_type=x/day=01",
@@ -119,8 +122,12 @@ def test_types_are_merged_as_the_classifier_merges_them(emulator: Emulator, name
     }
 
 
+@promised(
+    "https://docs.aws.amazon.com/glue/latest/dg/define-crawler-choose-data-sources.html",
+    closed_by="glue_crawler",
+)
 def test_parquet_and_exclusions_and_prefix(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/glue/latest/dg/define-crawler-choose-data-sources.html: exclude patterns"""
+    """Exclude patterns."""
     pyarrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet
 
@@ -137,8 +144,9 @@ def test_parquet_and_exclusions_and_prefix(emulator: Emulator, name: str) -> Non
     assert found["p_numbers"]["Parameters"]["recordCount"] == "2"
 
 
+@promised("https://docs.aws.amazon.com/glue/latest/dg/crawler-configuration.html", closed_by="glue_crawler")
 def test_a_second_crawl_updates_the_table_and_adds_the_partition(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/glue/latest/dg/crawler-configuration.html: UPDATE_IN_DATABASE"""
+    """UPDATE_IN_DATABASE."""
     make_bucket(emulator, name)
     put_lines(emulator, name, "raw/event_type=x/day=01", {"id": "a"})
     make_crawler(emulator, name)
@@ -150,8 +158,8 @@ def test_a_second_crawl_updates_the_table_and_adds_the_partition(emulator: Emula
     assert sorted(one["Values"] for one in partitions) == [["01"], ["02"]]
 
 
+@promised("https://docs.aws.amazon.com/glue/latest/dg/crawler-schema-changes-prevent.html", closed_by="glue_crawler")
 def test_update_behavior_log_leaves_the_columns_alone(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/glue/latest/dg/crawler-schema-changes-prevent.html"""
     make_bucket(emulator, name)
     put_lines(emulator, name, "raw/event_type=x/day=01", {"id": "a"})
     make_crawler(emulator, name, SchemaChangePolicy={"UpdateBehavior": "LOG", "DeleteBehavior": "LOG"})
@@ -161,8 +169,9 @@ def test_update_behavior_log_leaves_the_columns_alone(emulator: Emulator, name: 
     assert columns(tables(emulator, name)["event_type_x"]) == {"id": "string"}
 
 
+@promised("https://docs.aws.amazon.com/glue/latest/webapi/API_StartCrawler.html", closed_by="glue_crawler")
 def test_a_running_crawler_refuses_a_second_start(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/glue/latest/webapi/API_StartCrawler.html: CrawlerRunningException"""
+    """CrawlerRunningException."""
     make_bucket(emulator, name)
     for number in range(20):
         put_lines(emulator, name, f"raw/event_type=x/day={number:02d}", *({"id": n} for n in range(10_000)))
@@ -178,16 +187,16 @@ def test_a_running_crawler_refuses_a_second_start(emulator: Emulator, name: str)
     assert crawler["LastCrawl"]["Status"] == "CANCELLED"
 
 
+@promised("https://docs.aws.amazon.com/glue/latest/webapi/API_LastCrawlInfo.html", closed_by="glue_crawler")
 def test_a_missing_bucket_fails_the_crawl(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/glue/latest/webapi/API_LastCrawlInfo.html"""
     make_crawler(emulator, name)
     last = crawl(emulator, name)["LastCrawl"]
     assert last["Status"] == "FAILED"
     assert name in last["ErrorMessage"]
 
 
+@promised("https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html", closed_by="athena")
 def test_athena_reads_a_crawled_table(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html"""
     make_bucket(emulator, name)
     put_lines(emulator, name, "raw/event_type=x/day=01", {"id": "007", "place": {"x": 1}}, {"id": "2", "n": 5})
     put_lines(emulator, name, "raw/event_type=x/day=02", {"id": "3", "n": 2**40})
@@ -197,8 +206,8 @@ def test_athena_reads_a_crawled_table(emulator: Emulator, name: str) -> None:
     assert rows == [["007", None, "1", "01"], ["2", "5", None, "01"], ["3", str(2**40), None, "02"]]
 
 
+@promised("https://docs.aws.amazon.com/glue/latest/webapi/API_GetPartitions.html", closed_by="glue_catalog")
 def test_partitions_can_be_asked_for_by_expression_and_page(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/glue/latest/webapi/API_GetPartitions.html"""
     glue = emulator.client("glue")
     glue.create_database(DatabaseInput={"Name": name})
     keys = [{"Name": "year", "Type": "int"}, {"Name": "day", "Type": "string"}]
@@ -228,8 +237,9 @@ def test_without_the_fix_a_crawl_finds_nothing(another_emulator: Callable[..., E
     assert tables(emulator, name) == {}
 
 
+@promised("https://docs.aws.amazon.com/glue/latest/webapi/API_UpdateTable.html")
 def test_of_sixteen_writers_of_one_version_one_wins(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/glue/latest/webapi/API_UpdateTable.html: ConcurrentModificationException"""
+    """ConcurrentModificationException."""
     glue = emulator.client("glue")
     glue.create_database(DatabaseInput={"Name": name})
     glue.create_table(DatabaseName=name, TableInput={"Name": "t"})

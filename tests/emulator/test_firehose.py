@@ -13,7 +13,10 @@ from urllib.parse import unquote_plus
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.emulator.behaviours import promised
 from tests.emulator.running import ROLE, Emulator, make_bucket, objects, wait_for
+
+SERVICE = "Firehose"
 
 JQ = '{type: .event_type, day: ._lake.day[8:10], area: (if .late then "late" else "raw" end)}'
 
@@ -61,8 +64,8 @@ def put(emulator: Emulator, name: str, records: list[bytes]) -> Any:
     )
 
 
+@promised("https://docs.aws.amazon.com/firehose/latest/dev/dynamic-partitioning.html", closed_by="firehose")
 def test_one_object_a_partition_gzip_with_newlines(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/firehose/latest/dev/dynamic-partitioning.html"""
     make_stream(emulator, name)
     put(emulator, name, [event(n, ("payment", "order")[n % 2], late=n == 6) for n in range(7)])
     found = wait_for(lambda: (got := objects(emulator, name)) and len(got) == 3 and got, "three objects")
@@ -80,8 +83,8 @@ def test_one_object_a_partition_gzip_with_newlines(emulator: Emulator, name: str
     assert all(f"-{name}-1-" in key and key.endswith(".gz") for key in found)
 
 
+@promised("https://docs.aws.amazon.com/firehose/latest/dev/buffering-hints.html", closed_by="firehose")
 def test_a_buffer_waits_for_its_interval_and_no_longer(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/firehose/latest/dev/buffering-hints.html"""
     make_stream(emulator, name, seconds=3)
     started = time.monotonic()
     put(emulator, name, [event(1)])
@@ -94,16 +97,20 @@ def test_a_buffer_waits_for_its_interval_and_no_longer(emulator: Emulator, name:
     assert gzip.decompress(next(iter(found.values()))).count(b"\n") == 2
 
 
+@promised("https://docs.aws.amazon.com/firehose/latest/dev/buffering-hints.html", closed_by="firehose")
 def test_a_full_buffer_does_not_wait(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/firehose/latest/dev/buffering-hints.html: whichever comes first"""
+    """Whichever comes first."""
     make_stream(emulator, name, BufferingHints={"IntervalInSeconds": 900, "SizeInMBs": 1})
     for _ in range(3):
         put(emulator, name, [event(n, pad="x" * 90_000) for n in range(5)])
     assert wait_for(lambda: objects(emulator, name), "the object", seconds=5)
 
 
+@promised(
+    "https://docs.aws.amazon.com/firehose/latest/dev/dynamic-partitioning-partitioning-keys.html",
+    closed_by="firehose",
+)
 def test_what_has_no_partition_goes_to_the_error_prefix(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/firehose/latest/dev/dynamic-partitioning-partitioning-keys.html"""
     make_stream(emulator, name)
     bad = [b"not json", b'{"event_type": "x"}', b'{"event_type": null, "_lake": {"day": "2026-11-21"}}']
     put(emulator, name, [*bad, event(1)])
@@ -119,8 +126,9 @@ def test_what_has_no_partition_goes_to_the_error_prefix(emulator: Emulator, name
     )
 
 
+@promised("https://docs.aws.amazon.com/firehose/latest/dev/s3-prefixes.html", closed_by="firehose")
 def test_a_prefix_without_time_and_partitions_gets_the_default_folders(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/firehose/latest/dev/s3-prefixes.html: YYYY/MM/dd/HH by default"""
+    """YYYY/MM/dd/HH by default."""
     make_stream(
         emulator,
         name,
@@ -134,6 +142,7 @@ def test_a_prefix_without_time_and_partitions_gets_the_default_folders(emulator:
     assert list(found.values()) == [b"ab"]
 
 
+@promised("https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html", closed_by="firehose")
 @pytest.mark.parametrize(
     ("records", "code"),
     [
@@ -143,15 +152,16 @@ def test_a_prefix_without_time_and_partitions_gets_the_default_folders(emulator:
     ],
 )
 def test_a_request_over_a_limit_is_refused(emulator: Emulator, name: str, records: list[bytes], code: str) -> None:
-    """https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html: 1,000 KiB, 500, 4 MiB"""
+    """1,000 KiB, 500, 4 MiB."""
     make_stream(emulator, name)
     with pytest.raises(ClientError) as refused:
         put(emulator, name, records)
     assert refused.value.response["Error"]["Code"] == code
 
 
+@promised("https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html", closed_by="firehose")
 def test_some_records_of_a_batch_can_be_refused(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html: FailedPutCount"""
+    """FailedPutCount."""
     make_stream(emulator, name)
     emulator.fault(firehose_refuse_every=3)
     try:
@@ -165,8 +175,8 @@ def test_some_records_of_a_batch_can_be_refused(emulator: Emulator, name: str) -
     assert kept == set(range(9)) - set(refused)
 
 
+@promised("https://docs.aws.amazon.com/firehose/latest/dev/limits.html", closed_by="firehose")
 def test_more_than_500_open_partitions_overflow_into_the_error_prefix(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/firehose/latest/dev/limits.html"""
     make_stream(emulator, name, seconds=4)
     put(emulator, name, [event(n, f"type{n}") for n in range(300)])
     put(emulator, name, [event(n, f"type{n}") for n in range(300, 510)])
@@ -176,8 +186,9 @@ def test_more_than_500_open_partitions_overflow_into_the_error_prefix(emulator: 
     assert json.loads(lines[0])["errorCode"] == "DynamicPartitioning.ActivePartitionLimitExceeded"
 
 
+@promised("https://docs.aws.amazon.com/firehose/latest/dev/what-is-this-service.html", closed_by="firehose")
 def test_a_stop_writes_what_waits_and_tells_of_it(another_emulator: Callable[..., Emulator], name: str) -> None:
-    """https://docs.aws.amazon.com/firehose/latest/dev/what-is-this-service.html: accepted data is durable"""
+    """Accepted data is durable."""
     emulator = another_emulator()
     make_stream(emulator, name, seconds=900)
     emulator.client("sqs").create_queue(QueueName=name)

@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.emulator.behaviours import promised
 from tests.emulator.running import JARS, JOBS_PYTHON, ROLE, Emulator, make_bucket, wait_for, zipped
+
+SERVICE = "Glue jobs"
 
 ENDED = ("SUCCEEDED", "FAILED", "STOPPED", "TIMEOUT")
 
@@ -61,8 +64,11 @@ def alive(pid: int) -> bool:
     return "Z" not in Path(f"/proc/{pid}/stat").read_text().split()[2]
 
 
+@promised(
+    "https://docs.aws.amazon.com/glue/latest/dg/aws-glue-programming-etl-glue-arguments.html",
+    closed_by="glue_jobs",
+)
 def test_a_script_gets_its_arguments_and_libraries(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/glue/latest/dg/aws-glue-programming-etl-glue-arguments.html"""
     script = "import sys, json, library; print(json.dumps([library.ANSWER, *sys.argv[1:]]))"
     default = {"--extra-py-files": f"s3://{name}/library.zip", "--kept": "default", "--changed": "default"}
     make_job(emulator, name, script, DefaultArguments={**default, "--conf": "a=b --conf c=d"})
@@ -84,8 +90,9 @@ def test_a_script_gets_its_arguments_and_libraries(emulator: Emulator, name: str
     assert "--conf" not in pairs and "--extra-py-files" not in pairs
 
 
+@promised("https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-jobs-runs.html", closed_by="glue_jobs")
 def test_a_script_that_raises_fails_with_its_last_error(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-jobs-runs.html: ErrorMessage"""
+    """ErrorMessage."""
     make_job(emulator, name, "print('before'); raise ValueError('no such\\nthing')")
     run = end_of(emulator, name, run_id := start(emulator, name))
     assert (run["JobRunState"], run["ErrorMessage"]) == ("FAILED", "ValueError: no such")
@@ -93,16 +100,16 @@ def test_a_script_that_raises_fails_with_its_last_error(emulator: Emulator, name
     assert "Traceback (most recent call last):" in log(emulator, "error", run_id)
 
 
+@promised("https://docs.aws.amazon.com/glue/latest/dg/glue-troubleshooting-errors.html", closed_by="glue_jobs")
 def test_a_missing_script_fails(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/glue/latest/dg/glue-troubleshooting-errors.html"""
     make_job(emulator, name, script=None)
     run = end_of(emulator, name, start(emulator, name))
     assert run["JobRunState"] == "FAILED"
     assert f"s3://{name}/job.py" in run["ErrorMessage"]
 
 
+@promised("https://docs.aws.amazon.com/glue/latest/dg/monitor-continuous-logging.html", closed_by="glue_jobs")
 def test_output_can_be_read_while_it_runs(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/glue/latest/dg/monitor-continuous-logging.html"""
     make_job(emulator, name, "import time; print('early'); time.sleep(60)")
     run_id = start(emulator, name)
 
@@ -118,8 +125,8 @@ def test_output_can_be_read_while_it_runs(emulator: Emulator, name: str) -> None
     end_of(emulator, name, run_id)
 
 
+@promised("https://docs.aws.amazon.com/glue/latest/webapi/API_BatchStopJobRun.html", closed_by="glue_jobs")
 def test_stop_ends_the_script_and_what_it_started(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/glue/latest/webapi/API_BatchStopJobRun.html"""
     script = (
         "import os, subprocess, time\n"
         "child = subprocess.Popen(['sleep', '60'])\nprint(os.getpid(), child.pid)\ntime.sleep(60)"
@@ -142,16 +149,17 @@ def _first_line(emulator: Emulator, run_id: str) -> str:
         return ""
 
 
+@promised("https://docs.aws.amazon.com/glue/latest/webapi/API_StartJobRun.html", closed_by="glue_jobs")
 def test_timeout_is_in_minutes(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/glue/latest/webapi/API_StartJobRun.html: Timeout"""
+    """Timeout."""
     make_job(emulator, name, "import time; time.sleep(2)", Timeout=1)
     assert end_of(emulator, name, start(emulator, name))["JobRunState"] == "SUCCEEDED"
     short = emulator.client("glue", parameter_validation=False).start_job_run(JobName=name, Timeout=0.01)["JobRunId"]
     assert end_of(emulator, name, short)["JobRunState"] == "TIMEOUT"
 
 
+@promised("https://docs.aws.amazon.com/glue/latest/webapi/API_ExecutionProperty.html", closed_by="glue_jobs")
 def test_runs_beyond_the_limit_are_refused(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/glue/latest/webapi/API_ExecutionProperty.html"""
     make_job(emulator, name, "import time; time.sleep(60)", ExecutionProperty={"MaxConcurrentRuns": 2})
     runs = [start(emulator, name) for _ in range(2)]
     with pytest.raises(ClientError, match="ConcurrentRunsExceededException"):
@@ -208,9 +216,12 @@ print("rows", spark.table("glue_catalog.{bucket}.events").count())
 """
 
 
+@promised(
+    "https://docs.aws.amazon.com/glue/latest/dg/aws-glue-programming-etl-format-iceberg.html",
+    closed_by="glue_jobs",
+)
 @pytest.mark.skipif(not any(JARS.glob("*.jar")), reason="the jars of Iceberg are not here; run scripts/fetch_jars.py")
 def test_spark_writes_an_iceberg_table_through_catalog_and_bucket(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/glue/latest/dg/aws-glue-programming-etl-format-iceberg.html"""
     assert JOBS_PYTHON.exists()
     catalog = "spark.sql.catalog.glue_catalog"
     conf = " --conf ".join(

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.emulator.behaviours import promised
 from tests.emulator.running import Emulator, make_bucket, make_function, objects, wait_for
+
+SERVICE = "Kinesis to Lambda"
 
 # Records what it was called with, one object a call; raises or reports where the data says so.
 HANDLER = """
@@ -69,8 +72,8 @@ def on_failure(emulator: Emulator, name: str) -> dict[str, Any]:
     return {"DestinationConfig": {"OnFailure": {"Destination": f"arn:aws:sqs:eu-west-1:000000000000:{name}"}}}
 
 
+@promised("https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html", closed_by="kinesis_event_source")
 def test_the_event_has_the_documented_shape(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html"""
     mapped = Mapped(emulator, name)
     (number,) = mapped.put("one")
     (call,) = wait_for(mapped.calls, "a call")
@@ -82,8 +85,12 @@ def test_the_event_has_the_documented_shape(emulator: Emulator, name: str) -> No
     assert (len(number), number[:2]) == (56, "49")
 
 
+@promised(
+    "https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html",
+    closed_by="kinesis_event_source",
+)
 def test_a_batch_is_handed_over_at_once_by_a_warm_function(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html: environments are reused"""
+    """Environments are reused."""
     mapped = Mapped(emulator, name)
     mapped.put("warm up")
     wait_for(mapped.calls, "the first call")
@@ -95,8 +102,9 @@ def test_a_batch_is_handed_over_at_once_by_a_warm_function(emulator: Emulator, n
     assert first["pid"] == second["pid"]
 
 
+@promised("https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-create.html", closed_by="kinesis_event_source")
 def test_a_raise_is_retried_without_end_in_order_and_the_other_shard_goes_on(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-create.html: a shard waits for its failed batch"""
+    """A shard waits for its failed batch."""
     mapped = Mapped(emulator, name, "raise", shards=2)
     mapped.put("bad", "after", shard_start=0)
     wait_for(lambda: len(mapped.calls()) >= 3, "the third attempt")
@@ -107,8 +115,11 @@ def test_a_raise_is_retried_without_end_in_order_and_the_other_shard_goes_on(emu
     assert len({call["pid"] for call in tries}) == 1, "an exception does not cost a cold start"
 
 
+@promised(
+    "https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-batchfailurereporting.html",
+    closed_by="kinesis_event_source",
+)
 def test_report_batch_item_failures_starts_again_at_the_failed_record(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-batchfailurereporting.html"""
     mapped = Mapped(
         emulator, name, "report", Enabled=False, FunctionResponseTypes=["ReportBatchItemFailures"],
         MaximumRetryAttempts=1, **on_failure(emulator, name),
@@ -120,8 +131,11 @@ def test_report_batch_item_failures_starts_again_at_the_failed_record(emulator: 
     assert failure["KinesisBatchInfo"]["startSequenceNumber"] == numbers[2]
 
 
+@promised(
+    "https://docs.aws.amazon.com/lambda/latest/dg/kinesis-on-failure-destination.html",
+    closed_by="kinesis_event_source",
+)
 def test_bisect_isolates_the_record_and_the_rest_goes_through(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/kinesis-on-failure-destination.html"""
     mapped = Mapped(
         emulator, name, "raise", Enabled=False, BisectBatchOnFunctionError=True,
         MaximumRetryAttempts=0, **on_failure(emulator, name),
@@ -138,8 +152,11 @@ def test_bisect_isolates_the_record_and_the_rest_goes_through(emulator: Emulator
     assert delivered == [["a", "b"], ["c"]]
 
 
+@promised(
+    "https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html#invocation-eventsourcemapping-batching",
+    closed_by="kinesis_event_source",
+)
 def test_the_batch_window_gathers(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/invocation-eventsourcemapping.html#invocation-eventsourcemapping-batching"""
     mapped = Mapped(emulator, name, MaximumBatchingWindowInSeconds=1)
     for text in ("a", "b", "c"):
         mapped.put(text)
@@ -148,8 +165,12 @@ def test_the_batch_window_gathers(emulator: Emulator, name: str) -> None:
     assert mapped.texts() == [["a", "b", "c"]]
 
 
+@promised(
+    "https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-parameters.html",
+    closed_by="kinesis_event_source",
+)
 def test_latest_sees_what_comes_after_its_creation(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-parameters.html: StartingPosition"""
+    """StartingPosition."""
     emulator.client("kinesis").create_stream(StreamName=f"{name}x", ShardCount=1)
     mapped = Mapped(emulator, name, StartingPosition="LATEST")
     mapped.put("new")
@@ -157,8 +178,9 @@ def test_latest_sees_what_comes_after_its_creation(emulator: Emulator, name: str
     assert mapped.texts() == [["new"]]
 
 
+@promised("https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html", closed_by="kinesis_event_source")
 def test_the_position_survives_a_restart(another_emulator: Callable[..., Emulator], name: str) -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html: a mapping goes on where it was"""
+    """A mapping goes on where it was."""
     emulator = another_emulator()
     mapped = Mapped(emulator, name)
     first = mapped.put("before")

@@ -11,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.emulator.behaviours import promised
 from tests.emulator.running import PYTHON, ROOT, Emulator, make_bucket, make_function
+
+SERVICE = "Lambda"
 
 
 def refusal(**environment: str) -> subprocess.CompletedProcess[str]:
@@ -125,8 +128,8 @@ def test_all_stores_come_back_after_a_clean_stop(another_emulator: Callable[...,
     assert emulator.client("lambda").invoke(FunctionName=name)["Payload"].read() == b'"still here"'
 
 
+@promised("https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html", closed_by="lambda_worker")
 def test_a_function_keeps_its_process_after_an_exception(emulator: Emulator, name: str) -> None:
-    """https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html"""
     code = "import os\ndef handler(event, context):\n    print('seen')\n    raise ValueError(os.getpid())"
     make_function(emulator, name, code)
     client = emulator.client("lambda")

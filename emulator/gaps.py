@@ -1,0 +1,17 @@
+"""What AWS does and nothing here does, by service; docs/emulator.md prints it under "Not here".
+
+Belongs in here: a gap that somebody who reads a green run must know of. Whoever closes one deletes its line.
+"""
+
+from __future__ import annotations
+
+NOT_HERE = {
+    "Kinesis": "throughput limits and resharding; a changed shard count fails the deploy",
+    "Lambda": "memory limits and a sandbox: a function is a process of the server's own user",
+    "Firehose": "transformation functions, other compressions, formats and destinations than gzip to S3",
+    "Glue jobs": "workers on other machines, schedules, bookmarks",
+    "Glue crawlers": "classifiers of one's own, CSV, schedules",
+    "Athena": "Iceberg tables and DDL; it reads a table whose key repeats a column, which AWS refuses",
+    "IAM": "no request is checked against a policy",
+    "KMS": "encryption is declared and read back; objects lie as they are",
+}

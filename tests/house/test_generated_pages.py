@@ -1,0 +1,19 @@
+"""Pages that are made from the code say what the code says."""
+
+from __future__ import annotations
+
+import pytest
+
+import write_pages
+from emulator.patches import FIXES
+from tests.emulator.behaviours import behaviours
+
+
+@pytest.mark.parametrize("name", write_pages.PAGES)
+def test_a_generated_page_is_up_to_date(name: str) -> None:
+    assert (write_pages.DOCS / name).read_text() == write_pages.PAGES[name](), f"docs/{name} is old: run `make pages`"
+
+
+def test_a_behaviour_names_a_fix_that_exists() -> None:
+    unknown = {one.closed_by for one in behaviours()} - {fix.name for fix in FIXES} - {None}
+    assert not unknown, f"tests/emulator names fixes that emulator/patches.py lacks: {sorted(unknown)}"
