@@ -55,7 +55,7 @@ package: ## build dist/: the zips that Lambda, Glue and MWAA take
 	$(RUN) --with laptop -- scripts/package.py
 
 pages: ## write the pages of docs/ that are made from the code; a test holds them to it
-	$(RUN) --with dev --run-in dev -- scripts/write_pages.py
+	$(RUN) --with dev --run-in dev -- docs/write_pages.py
 
 test: ## everything that twenty minutes can hold; the same as .ci/run [ONLY=rules,dags]
 	$(RUN) $(LAKE),dev -- scripts/run_tests.py

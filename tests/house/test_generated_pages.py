@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-import write_pages
+from docs import write_pages
 from emulator.patches import FIXES
 from tests.emulator.behaviours import behaviours
 
