@@ -18,7 +18,7 @@ RUN = @python='$(PYTHON)'; [ "$$python" != missing-python ] || { \
 	exec "$$python" scripts/bootstrap.py
 LAKE = --with laptop,workers,jobs,emulator,jars
 
-.PHONY: help demo test test-long up down status send query why contract check package pages install clean
+.PHONY: help demo test test-long up down status send query why contract bench check package pages install clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -47,6 +47,9 @@ why: ## one record's story: UUID=...
 
 contract: ## draft contracts for the event names of INPUT=file.ndjson[.gz]
 	$(RUN) --with laptop -- scripts/draft_contracts.py
+
+bench: ## measure, and write bench/RESULTS.md [ONLY=stream] [BENCH_SECONDS=n]
+	$(RUN) $(LAKE) -- bench/run.py
 
 check: ## contracts, suites and rollups: valid, and no breaking edit
 	$(RUN) --with laptop -- scripts/check_definitions.py
