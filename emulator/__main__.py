@@ -106,6 +106,7 @@ async def serve(listener: socket.socket) -> None:
     from ministack.app import app
 
     from emulator import patches
+    from emulator.outages import with_outages
 
     config = Config()
     config.bind = [f"fd://{listener.fileno()}"]
@@ -123,7 +124,7 @@ async def serve(listener: socket.socket) -> None:
         for failure in await asyncio.to_thread(patches.run_shutdown_steps):
             logger.error("while stopping: %r", failure)
 
-    await serve_requests(app, config, shutdown_trigger=until_stopped)
+    await serve_requests(with_outages(app), config, shutdown_trigger=until_stopped)
 
 
 def main() -> int:

@@ -1,6 +1,7 @@
 """Faults that a test asks for: the JSON file that EMULATOR_FAULTS names, read again when it changes.
 
     {"firehose_refuse_every": 7}   every 7th record of PutRecordBatch is refused with ServiceUnavailableException
+    {"outage_firehose": 1}           each request to Firehose is answered with 503 (outages.py)
     {"clock_ahead_seconds": 86400}   what acts by time alone sees tomorrow (clock.py)
 
 Belongs in here: what may go wrong on request. Does not belong here: who lets it go wrong. Without the variable nothing

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.emulator.behaviours import promised
 from tests.emulator.running import PYTHON, ROOT, Emulator, make_bucket, make_function
@@ -149,3 +150,16 @@ def test_a_silent_function_answers_at_once(emulator: Emulator, name: str) -> Non
         client.invoke(FunctionName=name)
         seconds.append(time.monotonic() - started)
     assert min(seconds) < 0.04
+
+
+def test_an_outage_refuses_a_whole_service_until_it_is_over(emulator: Emulator) -> None:
+    """What the crash drill needs; the other services go on."""
+    emulator.fault(outage_dynamodb=1)
+    try:
+        with pytest.raises(ClientError) as refused:
+            emulator.client("dynamodb").list_tables()
+        assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
+        assert "StreamNames" in emulator.client("kinesis").list_streams()
+    finally:
+        emulator.fault()
+    assert "TableNames" in emulator.client("dynamodb").list_tables()
