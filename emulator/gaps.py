@@ -9,7 +9,7 @@ NOT_HERE = {
     "Kinesis": "throughput limits and resharding; a changed shard count fails the deploy",
     "Lambda": "memory limits and a sandbox: a function is a process of the server's own user",
     "Firehose": "transformation functions, other compressions, formats and destinations than gzip to S3",
-    "Glue jobs": "workers on other machines, schedules, bookmarks",
+    "Glue jobs": "workers on other machines, modules installed by pip (wheels in S3 are taken), schedules, bookmarks",
     "Glue crawlers": "classifiers of one's own, CSV, schedules",
     "Athena": "Iceberg tables and DDL; it reads a table whose key repeats a column, which AWS refuses",
     "IAM": "no request is checked against a policy",

@@ -1,16 +1,14 @@
 """The process of one Glue job run: its environment, its command line, its output, its end.
 
-Belongs in here: how a script is started on this machine and what of AWS's arguments that needs. Does not belong here:
-states, limits and the API (glue_jobs.py).
-
-What Glue does and this does: `--extra-py-files` on the Python path, `--conf` for Spark, `--datalake-formats iceberg`
-with its jars, the endpoint and credentials of the account. `--additional-python-modules` is not installed: the Python
-that EMULATOR_JOBS_PYTHON names has what jobs need.
+Belongs in here: how a script is started on this machine and what of AWS's arguments that needs: `--conf` for Spark,
+`--datalake-formats iceberg` with its jars, the endpoint and credentials of the account. Does not belong here: what is
+downloaded for a run (glue_job_files.py), states, limits and the API (glue_jobs.py).
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import shlex
@@ -18,6 +16,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import IO
@@ -33,6 +32,7 @@ _CONSUMED_OPTIONS = frozenset(
         "--extra-jars",
         "--extra-py-files",
         "--python-modules-installer-option",
+        "--scriptLocation",
         "--user-jars-first",
     }
 )
@@ -83,6 +83,29 @@ os._exit(code if code >= 0 else 128 - code)
 """
 
 
+@dataclass
+class JobFiles:
+    """The folder of one run: `work`, where the script starts, and `temporary` for what it and Spark leave behind."""
+
+    folder: Path
+    script: Path = Path()
+    python_path: list[Path] = field(default_factory=list)
+    jars: list[Path] = field(default_factory=list)
+
+    @property
+    def work(self) -> Path:
+        return self.folder / "work"
+
+    @property
+    def temporary(self) -> Path:
+        return self.folder / "tmp"
+
+    def make(self) -> JobFiles:
+        for folder in (self.work, self.temporary):
+            folder.mkdir(parents=True)
+        return self
+
+
 class JobProcess:
     """A script that runs."""
 
@@ -126,13 +149,14 @@ class JobProcess:
 
 
 def script_arguments(arguments: dict[str, str], job_name: str, run_id: str) -> list[str]:
-    """What the script finds in sys.argv.
+    """What the script finds in sys.argv: the run's arguments, then what Glue says of the run, whose names are its own.
 
     https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-crawler-pyspark-extensions-get-resolved-options.html
     """
-    given = {"--JOB_NAME": job_name, "--JOB_RUN_ID": run_id, "--JOB_ID": f"j_{job_name}"}
+    job_id = f"j_{hashlib.sha256(job_name.encode()).hexdigest()}"
+    of_the_run = {"--JOB_ID": job_id, "--JOB_RUN_ID": run_id, "--JOB_NAME": job_name}
     found: list[str] = []
-    for name, value in {**given, **arguments}.items():
+    for name, value in {**arguments, **of_the_run}.items():
         if name in _CONSUMED_OPTIONS:
             continue
         found.append(name)
@@ -145,21 +169,22 @@ def interpreter() -> str:
     return os.environ.get("EMULATOR_JOBS_PYTHON") or sys.executable
 
 
-def environment(arguments: dict[str, str], account: str, folder: Path, python_files: list[Path]) -> dict[str, str]:
+def environment(arguments: dict[str, str], account: str, files: JobFiles) -> dict[str, str]:
     """The job's environment: nothing of the server's but what a process on this machine needs."""
+    temporary = str(files.temporary)
     found = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     found.update(
         {
             # a key of twelve digits names the account to ministack
             "AWS_ACCESS_KEY_ID": account,
-            "TMPDIR": str(folder),
+            "TMPDIR": temporary,
             "PYTHONUNBUFFERED": "1",
-            "PYTHONPATH": os.pathsep.join(map(str, python_files)),
+            "PYTHONPATH": os.pathsep.join(map(str, files.python_path)),
             "PYSPARK_PYTHON": interpreter(),
             "PYSPARK_DRIVER_PYTHON": interpreter(),
-            "PYSPARK_SUBMIT_ARGS": spark_options(arguments, folder),
+            "PYSPARK_SUBMIT_ARGS": spark_options(arguments, files),
             "SPARK_LOCAL_IP": "127.0.0.1",
-            "SPARK_LOCAL_DIRS": str(folder),
+            "SPARK_LOCAL_DIRS": temporary,
         }
     )
     home = java_home(interpreter()) or os.environ.get("JAVA_HOME")
@@ -209,7 +234,7 @@ def archive_options() -> list[str]:
     return spark_archive.options()
 
 
-def spark_options(arguments: dict[str, str], folder: Path) -> str:
+def spark_options(arguments: dict[str, str], files: JobFiles) -> str:
     settings = {
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -217,19 +242,22 @@ def spark_options(arguments: dict[str, str], folder: Path) -> str:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.sql.shuffle.partitions": "4",
         "spark.default.parallelism": "2",
-        "spark.sql.warehouse.dir": str(folder / "spark-warehouse"),
+        "spark.sql.warehouse.dir": str(files.temporary / "spark-warehouse"),
     }
     options = ["--master", "local[2]", "--driver-memory", os.environ.get("EMULATOR_JOBS_DRIVER_MEMORY") or "2g"]
     wanted = _conf_settings(arguments.get("--conf", ""))
+    class_path = list(files.jars)
     if "iceberg" in arguments.get("--datalake-formats", ""):
         settings.update(_endpoint_settings(wanted))
-        if found := jars():
-            # on the driver's own class path: Spark would copy what --jars names into each run
-            options += ["--driver-class-path", os.pathsep.join(map(str, found))]
+        class_path = jars() + class_path
+    if class_path:
+        # on the driver's own class path: Spark would copy what --jars names into each run
+        options += ["--driver-class-path", os.pathsep.join(map(str, class_path))]
     java_options = os.environ.get("EMULATOR_JOBS_JAVA_OPTIONS")
     if java_options is None:
         java_options = " ".join([JAVA_OPTIONS, *archive_options()])
-    options += ["--driver-java-options", java_options]
+    # a killed Java leaves what it unpacked, wherever that is
+    options += ["--driver-java-options", f"{java_options} -Djava.io.tmpdir={files.temporary}"]
     for setting in [*(f"{name}={value}" for name, value in settings.items()), *wanted]:
         options += ["--conf", setting]
     return shlex.join([*options, "pyspark-shell"])

@@ -1,7 +1,7 @@
 """Glue jobs: runs that really run, with AWS's states, limits and logs.
 
 Belongs in here: the job and job run API of https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-jobs-runs.html.
-Does not belong here: the process itself (glue_job_process.py).
+Does not belong here: what is on a run's disk (glue_job_files.py), the process itself (glue_job_process.py).
 ministack marks a Spark job SUCCEEDED without running it.
 """
 
@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from ministack.core import responses
-from ministack.services import cloudwatch_logs, glue, s3
+from ministack.services import cloudwatch_logs, glue
 
+from emulator import glue_job_files as files
 from emulator import glue_job_process as processes
 from emulator import patches
 
@@ -82,40 +83,65 @@ def _start_job_run(data: dict[str, Any]) -> Any:
         return _error("EntityNotFoundException", f"Failed to start job run: job {name} not found")
     limit = int((job.get("ExecutionProperty") or {}).get("MaxConcurrentRuns") or 1)
     with _lock:
-        runs = glue._job_runs.setdefault(name, [])
+        runs = glue._job_runs.get(name) or []
         if sum(run["JobRunState"] in _ACTIVE for run in runs) >= limit:
             return _error("ConcurrentRunsExceededException", f"Concurrent runs exceeded for {name}")
         if _stopping.is_set():
             return _error("InternalServiceException", "The emulator is stopping.")
         record = _new_record(job, name, data)
-        runs.append(record)
-        run = _Run(record, job)
-        _running[record["Id"]] = run
-    context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(run.execute,), name=record["Id"][:11], daemon=True).start()
+        _begin(_Run(record, job))
     return responses.json_response({"JobRunId": record["Id"]})
 
 
-def _new_record(job: dict[str, Any], name: str, data: dict[str, Any]) -> dict[str, Any]:
+def _begin(run: _Run) -> None:
+    """Under the lock: the run is one of its job's from now on."""
+    record = run.record
+    glue._job_runs.setdefault(record["JobName"], []).append(record)
+    _running[record["Id"]] = run
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(run.execute,), name=record["Id"][:11], daemon=True).start()
+
+
+def _begin_next_attempt(failed: dict[str, Any], job: dict[str, Any]) -> None:
+    """What failed is tried again, what was stopped or took too long is not.
+
+    https://docs.aws.amazon.com/glue/latest/dg/add-job.html (Number of retries)
+    """
+    attempt = failed["Attempt"] + 1
+    with _lock:
+        if attempt > int(job.get("MaxRetries") or 0) or _stopping.is_set() or failed["JobName"] not in glue._jobs:
+            return
+        first_id = failed["Id"].partition("_attempt_")[0]
+        record = {name: value for name, value in failed.items() if name not in ("CompletedOn", "ErrorMessage")}
+        record.update(Id=f"{first_id}_attempt_{attempt}", Attempt=attempt, PreviousRunId=failed["Id"], **_started())
+        _begin(_Run(record, job))
+
+
+def _started() -> dict[str, Any]:
     now = int(time.time())
+    return {"StartedOn": now, "LastModifiedOn": now, "JobRunState": "STARTING", "ExecutionTime": 0}
+
+
+def _new_record(job: dict[str, Any], name: str, data: dict[str, Any]) -> dict[str, Any]:
     arguments = {**(job.get("DefaultArguments") or {}), **(data.get("Arguments") or {})}
     arguments.update(job.get("NonOverridableArguments") or {})
+    workers = int(data.get("NumberOfWorkers") or job.get("NumberOfWorkers") or 2)
     return {
         "Id": f"jr_{secrets.token_hex(32)}",
         "Attempt": 0,
         "JobName": name,
         "JobMode": "SCRIPT",
-        "StartedOn": now,
-        "LastModifiedOn": now,
-        "JobRunState": "STARTING",
+        **_started(),
         "Arguments": arguments,
         "PredecessorRuns": [],
-        "ExecutionTime": 0,
+        "AllocatedCapacity": workers,
+        "MaxCapacity": float(workers),
         "Timeout": data.get("Timeout") or job.get("Timeout") or 2880,
         "WorkerType": data.get("WorkerType") or job.get("WorkerType", "G.1X"),
-        "NumberOfWorkers": data.get("NumberOfWorkers") or job.get("NumberOfWorkers", 2),
+        "NumberOfWorkers": workers,
         "LogGroupName": "/aws-glue/jobs",
         "GlueVersion": job.get("GlueVersion", "5.0"),
+        "ExecutionClass": data.get("ExecutionClass") or job.get("ExecutionClass") or "STANDARD",
     }
 
 
@@ -187,6 +213,8 @@ class _Run:
 
     def stop(self, failure: str = "") -> None:
         with self._process_lock:
+            if self.record["JobRunState"] not in _ACTIVE:
+                return
             self._stop_message = failure
             self.record["JobRunState"] = "STOPPING"
             process = self._process
@@ -196,57 +224,56 @@ class _Run:
     def execute(self) -> None:
         folder = Path(tempfile.mkdtemp(prefix="glue-job-"))
         try:
-            self._execute(folder)
-        except _CannotStartError as error:
-            _end(self.record, "FAILED", str(error))
+            code = self._execute(folder)
+            state, message = self._outcome(code)
+        except files.CannotStartError as error:
+            state, message = "FAILED", str(error)
         except Exception as error:
             logger.exception("job run %s could not be carried out", self.record["Id"])
-            _end(self.record, "FAILED", f"{type(error).__name__}: {error}")
-        finally:
-            with _lock:
-                _running.pop(self.record["Id"], None)
-            self.ended.set()
-            shutil.rmtree(folder, ignore_errors=True)
-
-    def _execute(self, folder: Path) -> None:
-        arguments = {name: str(value) for name, value in self.record["Arguments"].items()}
-        script = _download((self.job.get("Command") or {}).get("ScriptLocation", ""), folder)
-        libraries = [
-            _download(place.strip(), folder / "lib")
-            for place in arguments.get("--extra-py-files", "").split(",")
-            if place.strip()
-        ]
-        options = processes.script_arguments(arguments, self.record["JobName"], self.record["Id"])
-        environment = processes.environment(arguments, responses.get_account_id(), folder, libraries)
-        command = [processes.interpreter(), str(script), *options]
+            state, message = "FAILED", f"{type(error).__name__}: {error}"
+        # first, so that a run that has ended has left nothing
+        shutil.rmtree(folder, ignore_errors=True)
         with self._process_lock:
-            if self._stop_message is None:
-                self._process = processes.JobProcess(command, environment, folder)
-                self.record["JobRunState"] = "RUNNING"
-        if self._process is None:
-            self._finish(None)
-            return
+            if self._stop_message is not None:
+                state, message = ("FAILED" if self._stop_message else "STOPPED"), self._stop_message
+            _end(self.record, state, message)
+        with _lock:
+            _running.pop(self.record["Id"], None)
+        self.ended.set()
+        if state == "FAILED":
+            _begin_next_attempt(self.record, self.job)
+
+    def _execute(self, folder: Path) -> int | None:
+        """The script's exit code; None when it took too long, or was stopped before it started."""
+        arguments = {name: str(value) for name, value in self.record["Arguments"].items()}
+        script = arguments.get("--scriptLocation") or (self.job.get("Command") or {}).get("ScriptLocation", "")
+        found = files.fetch(script, arguments, folder)
+        options = processes.script_arguments(arguments, self.record["JobName"], self.record["Id"])
+        environment = processes.environment(arguments, responses.get_account_id(), found)
+        with self._process_lock:
+            if self._stop_message is not None:
+                return None
+            command = [processes.interpreter(), str(found.script), *options]
+            process = self._process = processes.JobProcess(command, environment, found.work)
+            self.record["JobRunState"] = "RUNNING"
         readers = [
-            self._follow(self._process.output, "/aws-glue/jobs/output", None),
-            self._follow(self._process.errors, "/aws-glue/jobs/error", self._last_errors),
+            self._follow(process.output, "/aws-glue/jobs/output", None),
+            self._follow(process.errors, "/aws-glue/jobs/error", self._last_errors),
         ]
-        code = self._process.wait(float(self.record["Timeout"]) * 60)
+        code = process.wait(float(self.record["Timeout"]) * 60)
         if code is None:
-            self._process.end()
+            process.end()
         for reader in readers:
             reader.join(10)
-        self._finish(code, timed_out=code is None)
+        return code
 
-    def _finish(self, code: int | None, timed_out: bool = False) -> None:
-        if self._stop_message is not None:
-            _end(self.record, "FAILED" if self._stop_message else "STOPPED", self._stop_message)
-        elif timed_out:
-            _end(self.record, "TIMEOUT", "Job timed out.")
-        elif code == 0:
-            _end(self.record, "SUCCEEDED")
-        else:
-            message = processes.last_error("\n".join(self._last_errors)) or f"The script ended with exit code {code}."
-            _end(self.record, "FAILED", message)
+    def _outcome(self, code: int | None) -> tuple[str, str]:
+        if code is None:
+            return "TIMEOUT", "Job timed out."
+        if code == 0:
+            return "SUCCEEDED", ""
+        said = processes.last_error("\n".join(self._last_errors))
+        return "FAILED", said or f"The script ended with exit code {code}."
 
     def _follow(self, stream: Any, group: str, keep: deque[str] | None) -> threading.Thread:
         events = _log_stream(group, self.record["Id"])
@@ -263,25 +290,6 @@ class _Run:
         reader = threading.Thread(target=context.run, args=(processes.pump, stream, take), daemon=True)
         reader.start()
         return reader
-
-
-class _CannotStartError(Exception):
-    """A run whose script or library is not there."""
-
-
-def _download(place: str, folder: Path) -> Path:
-    bucket, _, key = place.removeprefix("s3://").partition("/")
-    if not place.startswith("s3://") or not key:
-        raise _CannotStartError(
-            f"InvalidInputException: {place or 'the script location'} is no s3:// address of an object"
-        )
-    body = s3._get_object_data(bucket, key)
-    if body is None:
-        raise _CannotStartError(f"LAUNCH ERROR | {place} could not be downloaded: The specified key does not exist.")
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / Path(key).name
-    path.write_bytes(body)
-    return path
 
 
 def _log_stream(group_name: str, stream_name: str) -> dict[str, Any]:

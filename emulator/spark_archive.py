@@ -136,7 +136,7 @@ def _warm_up(endpoint: str, place: Path, folder: Path) -> None:
         f"{processes.JAVA_OPTIONS} -XX:SharedArchiveFile={folder / _BASE} -XX:ArchiveClassesAtExit={folder / _TOP}"
     )
     arguments = {"--datalake-formats": "iceberg", "--conf": conf}
-    environment = processes.environment(arguments, "000000000000", place, [])
+    environment = processes.environment(arguments, "000000000000", processes.JobFiles(place / "job").make())
     _run([processes.interpreter(), str(script)], environment)
 
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
-
-import pytest
 
 from tests.emulator.behaviours import promised
 from tests.emulator.running import ROLE, Emulator, make_bucket, wait_for, zipped
@@ -154,11 +151,3 @@ def test_a_change_of_shards_is_refused_and_not_just_ignored(emulator: Emulator, 
     assert ended(emulator, name)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
     stream = emulator.client("kinesis").describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
     assert stream["OpenShardCount"] == 3
-
-
-def test_without_the_fix_the_properties_are_dropped(another_emulator: Callable[..., Emulator], name: str) -> None:
-    """What the fix is for."""
-    emulator = another_emulator(EMULATOR_WITHOUT="cloudformation")
-    assert deploy(emulator, name)["StackStatus"] == "CREATE_COMPLETE"
-    with pytest.raises(emulator.client("s3").exceptions.ClientError, match="NoSuchLifecycleConfiguration"):
-        emulator.client("s3").get_bucket_lifecycle_configuration(Bucket=name)
