@@ -6,6 +6,8 @@ export LAKE_EVENTS := $(value EVENTS)
 export LAKE_SQL := $(value SQL)
 export LAKE_UUID := $(value UUID)
 export LAKE_OUTPUT := $(value OUTPUT)
+export LAKE_KILLS := $(value KILLS)
+export LAKE_SEED := $(value SEED)
 export LAKE_ONLY := $(value ONLY)
 export ALL
 
@@ -18,7 +20,7 @@ RUN = @python='$(PYTHON)'; [ "$$python" != missing-python ] || { \
 	exec "$$python" scripts/bootstrap.py
 LAKE = --with laptop,workers,jobs,emulator,jars
 
-.PHONY: help demo test test-long up down status send query why contract bench check package pages install clean
+.PHONY: help demo test test-long up down status send query why contract bench check crash package pages install clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -59,6 +61,9 @@ package: ## build dist/: the zips that Lambda, Glue and MWAA take
 
 pages: ## write the pages of docs/ that are made from the code; a test holds them to it
 	$(RUN) --with dev --run-in dev -- docs/write_pages.py
+
+crash: ## break a running lake again and again, then compare with what must be there [KILLS=20] [SEED=n]
+	$(RUN) $(LAKE),dev --run-in dev -- tests/journeys/crash_drill.py
 
 test: ## everything that twenty minutes can hold; the same as .ci/run [ONLY=rules,dags]
 	$(RUN) $(LAKE),dev -- scripts/run_tests.py

@@ -5,12 +5,9 @@ Belongs in here: which benchmarks there are. What does not: what they measure (o
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench import results, stream
 from eventlake.errors import TerminalError

@@ -10,13 +10,11 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
+from emulator import gaps, patches
+from tests.emulator.behaviours import Behaviour, behaviours
+
 CHECKOUT = Path(__file__).resolve().parent.parent
 DOCS = CHECKOUT / "docs"
-sys.path.insert(0, str(CHECKOUT))
-
-from emulator import gaps, patches  # noqa: E402  (the checkout is no package: it has to be put on the path first)
-from tests.emulator.behaviours import Behaviour, behaviours  # noqa: E402  (as above)
-
 EMULATOR_INTRODUCTION = """\
 # What the laptop emulates, and how truly
 Generated from [`tests/emulator`](../tests/emulator) by `make pages`; do not edit.

@@ -246,7 +246,7 @@ def become(command: list[str], environment_name: str, seconds: float) -> NoRetur
         raise InstallError(
             "nothing is installed here yet, so nothing runs; `make up` or `make demo` installs and starts a lake"
         )
-    path = os.pathsep.join([str(CHECKOUT / "plugins"), str(CHECKOUT / "scripts")])
+    path = os.pathsep.join(str(CHECKOUT / folder) for folder in ("plugins", "scripts", "."))
     environment = {**os.environ, "PYTHONPATH": path, "LAKE_INSTALL_SECONDS": f"{seconds:.1f}"}
     os.execve(python, [str(python), str(CHECKOUT / command[0]), *command[1:]], environment)
 

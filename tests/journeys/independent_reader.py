@@ -115,10 +115,10 @@ class LakeReader:
         return sorted(one["event_uuid"] for one in self.decisions() if one["verdict"] == "duplicate")
 
     def raw_identities(self) -> dict[tuple[str, str], str]:
-        """Each record in raw/ and late/ and the uuid that it carries."""
+        """Each record in raw/ and late/ and the uuid that it carries, in lower case as the tables have it."""
         found = {}
         for prefix in ("raw/", "late/"):
             for line in self.lines(prefix):
                 event = json.loads(line)
-                found[event["_lake"]["shard_id"], event["_lake"]["sequence_number"]] = event["event_uuid"]
+                found[event["_lake"]["shard_id"], event["_lake"]["sequence_number"]] = event["event_uuid"].lower()
         return found

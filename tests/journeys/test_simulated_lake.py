@@ -6,11 +6,9 @@ One lake for the whole file, its steps in order: demo, start again, send again, 
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import subprocess
 import sys
-import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,10 +16,19 @@ from typing import Any
 import pytest
 
 from eventlake.definitions import build_bundle
+from tests.journeys.crash_points import with_door
 from tests.journeys.lake import CHECKOUT, Lake, wait_until
 
 EVENTS = 20_000
 DAGS = {"load_events", "close_day", "crawl_raw", "watch_stream", "audit_lifecycle"}
+
+
+DOOR_THAT_DROPS = """
+import base64, true_handler
+def handler(event, context):
+    kept = [r for r in event["Records"] if {lost!r} not in base64.b64decode(r["kinesis"]["data"]).lower()]
+    return true_handler.handler(dict(event, Records=kept), context) if kept else None
+"""
 
 
 def simulate(folder: Path, name: str, events: int, seed: int) -> tuple[Path, dict[str, Any]]:
@@ -233,20 +240,9 @@ def plant_function_that_drops(lake: Lake, event_uuid: str) -> None:
     """admit_events with a door before it that silently loses the record of one uuid."""
     client = lake.reader().client("lambda")
     name = f"{lake.prefix}-admit_events"
-    package = next((lake.home / "state").rglob("admit_events*.zip"))
-    planted = io.BytesIO()
-    with zipfile.ZipFile(package) as old, zipfile.ZipFile(planted, "w") as new:
-        for entry in old.namelist():
-            new.writestr("true_handler.py" if entry == "handler.py" else entry, old.read(entry))
-        new.writestr(
-            "handler.py",
-            "import base64, true_handler\n"
-            "def handler(event, context):\n"
-            f"    lost = {event_uuid.encode()!r}\n"
-            "    kept = [r for r in event['Records'] if lost not in base64.b64decode(r['kinesis']['data']).lower()]\n"
-            "    return true_handler.handler(dict(event, Records=kept), context) if kept else None\n",
-        )
-    client.update_function_code(FunctionName=name, ZipFile=planted.getvalue())
+    package = next((lake.home / "state").rglob("admit_events*.zip")).read_bytes()
+    planted = with_door(package, DOOR_THAT_DROPS.format(lost=event_uuid.encode()))
+    client.update_function_code(FunctionName=name, ZipFile=planted)
 
 
 def drop_from_raw(lake: Lake, event_uuid: str) -> None:
