@@ -10,6 +10,7 @@ NOT_HERE = {
     "Lambda": "memory limits and a sandbox: a function is a process of the server's own user",
     "Firehose": "transformation functions, other compressions, formats and destinations than gzip to S3",
     "Glue jobs": "workers on other machines, modules installed by pip (wheels in S3 are taken), schedules, bookmarks",
+    "S3": "inventory, S3 Select, what Intelligent-Tiering moves by itself, restores of versions that are not current",
     "Glue crawlers": "classifiers of one's own, CSV, schedules",
     "Athena": "Iceberg tables and DDL; it reads a table whose key repeats a column, which AWS refuses",
     "IAM": "no request is checked against a policy",

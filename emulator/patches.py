@@ -107,9 +107,53 @@ FIXES = (
         ),
     ),
     Fix(
-        "s3_events",
-        replaces=("services.s3:_fire_s3_event_async", "services.s3:_fire_s3_event"),
-        calls=("services.s3:_bucket_notifications",),
+        "s3_lifecycle",
+        replaces=(
+            "services.s3:_put_bucket_lifecycle",
+            "services.s3:_get_bucket_lifecycle",
+            "services.s3:_dispatch",
+            "services.s3:_s3_event_to_eventbridge",
+        ),
+        calls=(
+            "app:_MAIN_LOOP",
+            "core.responses:set_request_account_id",
+            "services.s3:_buckets",
+            "services.s3:_bucket_lifecycle",
+            "services.s3:_bucket_versioning",
+            "services.s3:_object_versions",
+            "services.s3:_object_tags",
+            "services.s3:_multipart_uploads",
+            "services.s3:_no_such_bucket",
+            "services.s3:_error",
+            "services.s3:_check_object_lock",
+            "services.s3:_purge_current_object",
+            "services.s3:_record_delete_marker",
+            "services.s3:_delete_object_version",
+            "services.s3:_persist_version_state",
+            "services.s3:_fire_s3_event_async",
+            "core.responses:new_uuid",
+        ),
+    ),
+    Fix(
+        "s3_restore",
+        replaces=(
+            "services.s3:_restore_object",
+            "services.s3:_sync_restore",
+            "services.s3:_object_response_headers",
+            "services.s3:load_persisted_state",
+        ),
+        calls=(
+            "app:_MAIN_LOOP",
+            "core.responses:set_request_account_id",
+            "core.responses:get_account_id",
+            "services.s3:_buckets",
+            "services.s3:_ensure_bucket",
+            "services.s3:_no_such_bucket",
+            "services.s3:_error",
+            "services.s3:_MALFORMED_XML",
+            "services.s3:_restore_expiry_iso",
+            "services.s3:_fire_s3_event_async",
+        ),
     ),
     Fix(
         "glue_jobs",
@@ -287,7 +331,7 @@ _shutdown = _Shutdown([])
 
 
 def at_shutdown(order: int, step: Callable[[], None]) -> None:
-    """Registers a step: 10 sources rest, 20 jobs end, 30 buffers are written and 35 announced, 40 processes go."""
+    """Registers a step: 10 sources rest, 20 jobs end, 30 buffers are written, 40 processes go."""
     _shutdown.steps.append((order, step))
 
 

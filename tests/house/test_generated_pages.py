@@ -17,3 +17,9 @@ def test_a_generated_page_is_up_to_date(name: str) -> None:
 def test_a_behaviour_names_a_fix_that_exists() -> None:
     unknown = {one.closed_by for one in behaviours()} - {fix.name for fix in FIXES} - {None}
     assert not unknown, f"tests/emulator names fixes that emulator/patches.py lacks: {sorted(unknown)}"
+
+
+def test_every_fix_closes_a_behaviour_that_is_tested() -> None:
+    """A fix that no marked test needs is not proved: `pytest tests/emulator --without` would have nothing to fail."""
+    unproved = {fix.name for fix in FIXES} - {one.closed_by for one in behaviours()}
+    assert not unproved, f"no test of tests/emulator is marked closed_by={sorted(unproved)}"

@@ -6,17 +6,18 @@ Belongs in here: start and stop, and what a load job would have left behind. Doe
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
-import time
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from lake_builders import Lake
+from lake_builders import Lake, wait_until
 
 from eventlake.settings import DATABASES, Settings
 from eventlake_aws.clients import Clients
@@ -26,10 +27,24 @@ PYTHON = ROOT / ".venvs/emulator/bin/python"
 
 
 @pytest.fixture(scope="session")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def faults(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that the server reads its faults from."""
+    return tmp_path_factory.mktemp("faults") / "faults.json"
+
+
+@pytest.fixture
+def ahead(faults: Path) -> Iterator[Callable[[timedelta], None]]:
+    """Moves the server's clock, for whatever acts by time; it is back after the test."""
+    yield lambda by: faults.write_text(json.dumps({"clock_ahead_seconds": int(by.total_seconds())}))
+    faults.write_text("{}")
+
+
+@pytest.fixture(scope="session")
+def endpoint(tmp_path_factory: pytest.TempPathFactory, faults: Path) -> Iterator[str]:
     """One server for the folder; every test makes a lake of its own on it."""
     folder = tmp_path_factory.mktemp("emulator")
     environment = {
+        "EMULATOR_FAULTS": str(faults),
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
         "GATEWAY_PORT": "0",
@@ -45,7 +60,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             line = process.stdout.readline()
             assert line.startswith("emulator: http://127.0.0.1:"), (line, (folder / "log").read_text())
             url = line.split()[1]
-            wait_until_healthy(url)
+            wait_until(lambda: is_healthy(url), "a healthy emulator")
             yield url
         finally:
             process.send_signal(signal.SIGTERM)
@@ -82,11 +97,7 @@ def lake(environment: None) -> Lake:
     return made
 
 
-def wait_until_healthy(url: str) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError):
-            if urllib.request.urlopen(f"{url}/_ministack/health", timeout=2).status == 200:
-                return
-        time.sleep(0.05)
-    pytest.fail("waited 20 s for a healthy emulator")
+def is_healthy(url: str) -> bool:
+    with contextlib.suppress(OSError):
+        return bool(urllib.request.urlopen(f"{url}/_ministack/health", timeout=2).status == 200)
+    return False

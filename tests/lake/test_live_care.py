@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import boto3
+import cfnlint.decode
 import pyarrow as pa
 import pytest
-from lake_builders import NOW, ROW, Lake, Sent
+from lake_builders import NOW, ROW, Lake, Sent, wait_until
 from test_live_loads import TABLE, planned, published
 
 from eventlake.alerting import LOAD_HELD, Alert, Severity, incident_key
+from eventlake.retention import SMALLEST_TRANSITION_BYTES
 from eventlake.rollup_plan import sources_text
+from eventlake.settings import Settings
 from eventlake_aws.alerts import alert_on_load, clear_alert, raise_alert
+from eventlake_aws.clients import Clients
 from eventlake_aws.control_tables import CRAWLS
 from eventlake_aws.crawl_report import report_crawl
 from eventlake_aws.publish import JOB_RUN_ID_PROPERTY, main_snapshot_id
@@ -22,6 +30,7 @@ from eventlake_aws.retention_audit import audit_lifecycle
 from eventlake_aws.rollups import ROLLUP_RUN_ID_PROPERTY, SOURCES_PROPERTY, plan_rollups, publish_rollups
 from eventlake_aws.sweep import sweep_landings
 
+ROOT = Path(__file__).resolve().parents[2]
 ROLLUP = """-- description: payments a day
 -- partition: event_date
 -- sources: events.payment_events
@@ -140,6 +149,61 @@ def test_the_audit_names_buckets_without_rules_and_orphaned_branches(lake: Lake)
     assert audit["objects"] > 3
 
 
+BIG = b"x" * SMALLEST_TRANSITION_BYTES
+
+
+@pytest.fixture
+def declared(environment: None) -> tuple[Clients, Settings]:
+    """The buckets as the template declares them, with nothing around them."""
+    settings = Settings(prefix=f"t{uuid.uuid4().hex[:8]}")
+    template, _ = cfnlint.decode.decode(str(ROOT / "include/cloudformation/lake.yaml"))
+    resources = {name: template["Resources"][name] for name in ("Key", "RawBucket", "LakeBucket")}
+    del resources["RawBucket"]["DependsOn"], resources["RawBucket"]["Properties"]["NotificationConfiguration"]
+    body = {"Parameters": {"Prefix": {"Type": "String"}}, "Resources": resources}
+    cloudformation = boto3.client("cloudformation", region_name=settings.region)
+    cloudformation.create_stack(
+        StackName=settings.prefix,
+        TemplateBody=json.dumps(body),
+        Parameters=[{"ParameterKey": "Prefix", "ParameterValue": settings.prefix}],
+    )
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=settings.prefix, WaiterConfig={"Delay": 0.1})
+    return Clients(settings), settings
+
+
+def test_what_the_rules_did_is_as_declared_and_what_they_missed_is_found(
+    declared: tuple[Clients, Settings], ahead: Callable[[timedelta], None]
+) -> None:
+    """The template's rules, the declared retention and what S3 makes of both are the same thing."""
+    clients, settings = declared
+    raw = settings.raw_bucket
+
+    def classes() -> dict[str, str]:
+        listed = clients.s3.list_objects_v2(Bucket=raw).get("Contents", [])
+        return {one["Key"]: one["StorageClass"] for one in listed}
+
+    def findings(days: int) -> list[tuple[str, str, str, str]]:
+        audit = audit_lifecycle(clients, settings, now=datetime.now(UTC) + timedelta(days=days))
+        return [(one["kind"], one["where"], one["expected"], one["actual"]) for one in audit["findings"]]
+
+    # given
+    for key, content in (("raw/big", BIG), ("raw/small", b"x"), ("decisions/big", BIG)):
+        clients.s3.put_object(Bucket=raw, Key=key, Body=content)
+    assert findings(0) == []
+    # when: past the first retention
+    ahead(timedelta(days=40))
+    moved = {"raw/big": "STANDARD_IA", "raw/small": "STANDARD", "decisions/big": "STANDARD_IA"}
+    wait_until(lambda: classes() == moved, "the first retention")
+    assert findings(40) == []
+    # and: an object that came after the rules had acted is as old as the others, and was missed
+    clients.s3.put_object(Bucket=raw, Key="raw/missed", Body=BIG)
+    assert findings(40) == [("overdue", f"{raw}/raw/", "STANDARD_IA", "STANDARD")]
+    # then: past the next ones all is as declared again
+    ahead(timedelta(days=370))
+    gone = {"raw/big": "GLACIER_IR", "raw/missed": "GLACIER_IR", "raw/small": "STANDARD"}
+    wait_until(lambda: classes() == gone, "the next retentions")
+    assert findings(370) == []
+
+
 def test_a_crawl_is_compared_with_the_contracts(lake: Lake) -> None:
     # given: a number that the contract calls a text, a field nobody declared, a subtype without a contract
     lake.define({"payment/order": {"properties": {"net": {"type": "boolean"}}}})
@@ -176,8 +240,6 @@ def test_a_crawl_is_compared_with_the_contracts(lake: Lake) -> None:
 @pytest.fixture
 def inbox(lake: Lake) -> Any:
     """What a subscriber of the alerts gets."""
-    import boto3
-
     sqs = boto3.client("sqs", region_name=lake.settings.region)
     url = sqs.create_queue(QueueName=lake.settings.alerts_inbox_queue)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
