@@ -1,7 +1,7 @@
 """Firehose to S3: what PutRecord and PutRecordBatch take and refuse, and the partition of each record.
 
-Belongs in here: limits, processors, dynamic partitioning, the error record. Does not belong here: buffers and the
-objects that come of them (firehose_buffers.py). Format conversion to Parquet stays ministack's, one object a record.
+Belongs in here: limits, processors, dynamic partitioning. Does not belong here: buffers (firehose_buffers.py) and the
+objects that come of them (firehose_objects.py). Format conversion to Parquet stays ministack's, one object a record.
 https://docs.aws.amazon.com/firehose/latest/dev/dynamic-partitioning.html
 """
 
@@ -24,6 +24,7 @@ from ministack.services import firehose
 from emulator import firehose_buffers as buffers
 from emulator import patches
 from emulator.faults import fault
+from emulator.firehose_objects import COMPRESSIONS, error_line
 
 FIX = "firehose"
 
@@ -31,6 +32,11 @@ _RECORD_LIMIT_BYTES = 1000 * 1024
 _BATCH_LIMIT_RECORDS = 500
 _BATCH_LIMIT_BYTES = 4 * 1024 * 1024
 _OPEN_PARTITIONS_LIMIT = 500
+_LEAST_MEGABYTES_OF_A_PARTITION = 64
+_PROCESSORS = ("MetadataExtraction", "AppendDelimiterToRecord", "Lambda")
+_CONFIGURATIONS = tuple(
+    f"{kind}Destination{part}" for kind in ("ExtendedS3", "S3") for part in ("Configuration", "Update")
+)
 _EXPRESSION = re.compile(r"!\{(partitionKeyFromQuery|partitionKeyFromLambda):([^}]*)\}")
 
 _put_counter = itertools.count(1)
@@ -41,9 +47,9 @@ _jq_lock = threading.Lock()
 class _NotDeliveredError(Exception):
     """A record that belongs under the error prefix."""
 
-    def __init__(self, code: str, message: str, output_type: str = "processing-failed") -> None:
+    def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
-        self.code, self.message, self.output_type = code, message, output_type
+        self.code, self.message = code, message
 
 
 def install() -> None:
@@ -52,8 +58,11 @@ def install() -> None:
     handlers["PutRecordBatch"] = _put_record_batch
     create = patches.replace(FIX, "services.firehose:_create_delivery_stream", None)
     # CloudFormation calls it by name, a request by the table
-    firehose._create_delivery_stream = lambda data: _create_delivery_stream(create, data)
+    firehose._create_delivery_stream = lambda data: _checked(data, create)
     handlers["CreateDeliveryStream"] = firehose._create_delivery_stream
+    update = patches.replace(FIX, "services.firehose:_update_destination", None)
+    firehose._update_destination = lambda data: _checked(data, update)
+    handlers["UpdateDestination"] = firehose._update_destination
     patches.replace(FIX, "services.firehose:_HANDLERS", handlers)
     convert = patches.replace(FIX, "services.firehose:_deliver_records_to_s3", None)
 
@@ -66,6 +75,10 @@ def install() -> None:
         _deliver(stream, destination, records)
 
     firehose._deliver_records_to_s3 = deliver
+    state = patches.replace(FIX, "services.firehose:get_state", None)
+    restore = patches.replace(FIX, "services.firehose:_restore_state", None)
+    firehose.get_state = lambda: {**state(), "buffers": buffers.saved()}
+    firehose._restore_state = lambda data: (restore(data), buffers.restore(data.get("buffers", [])))[0]
     buffers.start()
     patches.at_shutdown(30, buffers.close)
 
@@ -73,21 +86,48 @@ def install() -> None:
 # ---- requests
 
 
-def _create_delivery_stream(create: Any, data: dict[str, Any]) -> Any:
-    configuration = data.get("ExtendedS3DestinationConfiguration") or data.get("S3DestinationConfiguration") or {}
+def _checked(data: dict[str, Any], carry_out: Any) -> Any:
+    """CreateDeliveryStream and UpdateDestination, which take what is kept and obeyed here and refuse the rest."""
+    stream = firehose._streams.get(data.get("DeliveryStreamName", "")) or {}
+    current = next((destination["config"] for destination in stream.get("destinations", [])), {})
+    for name in _CONFIGURATIONS:
+        configuration = data.get(name) or {}
+        if reason := refusal({**current, **configuration}):
+            return firehose._invalid(reason)
+        if hints := configuration.get("BufferingHints"):
+            # a template's parameters are text
+            configuration["BufferingHints"] = {name: int(value) for name, value in hints.items()}
+    return carry_out(data)
+
+
+def refusal(configuration: dict[str, Any]) -> str | None:
+    """Why AWS, or this, takes no such destination."""
     compression = configuration.get("CompressionFormat", "UNCOMPRESSED")
-    if compression not in buffers.COMPRESSIONS:
-        return firehose._invalid(f"CompressionFormat {compression} is not written here; use GZIP or ZIP.")
+    if compression not in COMPRESSIONS:
+        return f"CompressionFormat {compression} is not written here; use GZIP or ZIP."
+    if configuration.get("S3BackupMode", "Disabled") != "Disabled":
+        return "S3BackupMode is not done here; use Disabled."
+    processing = configuration.get("ProcessingConfiguration") or {}
+    for processor in processing.get("Processors") or []:
+        if processor.get("Type") not in _PROCESSORS:
+            return f"Processor {processor.get('Type')} is not done here; use one of {', '.join(_PROCESSORS)}."
     query = _parameter(configuration, "MetadataExtraction", "MetadataExtractionQuery")
     if query is not None:
         try:
             _program(query)
         except ValueError as error:
-            return firehose._invalid(f"MetadataExtractionQuery is not a jq expression: {error}")
-    if hints := configuration.get("BufferingHints"):
-        # a template's parameters are text
-        configuration["BufferingHints"] = {name: int(value) for name, value in hints.items()}
-    return create(data)
+            return f"MetadataExtractionQuery is not a jq expression: {error}"
+    if "!{" in (configuration.get("Prefix") or "") and not configuration.get("ErrorOutputPrefix"):
+        return "ErrorOutputPrefix cannot be null or empty when Prefix contains expressions"
+    size = (configuration.get("BufferingHints") or {}).get("SizeInMBs")
+    if _is_partitioned(configuration) and size is not None and int(size) < _LEAST_MEGABYTES_OF_A_PARTITION:
+        return "BufferingHints.SizeInMBs must be at least 64 when Dynamic Partitioning is enabled."
+    return None
+
+
+def _is_partitioned(configuration: dict[str, Any]) -> bool:
+    enabled = (configuration.get("DynamicPartitioningConfiguration") or {}).get("Enabled", False)
+    return str(enabled).lower() == "true"
 
 
 def _put_record(data: dict[str, Any]) -> Any:
@@ -168,7 +208,7 @@ def _deliver(stream: dict[str, Any], destination: dict[str, Any], records: list[
     keys_of_function: dict[str, dict[str, str]] = {}
     arrived_at = time.time()
     records = firehose._apply_lambda_processors(stream, destination, records, partition_sink=keys_of_function)
-    partitioned = bool((configuration.get("DynamicPartitioningConfiguration") or {}).get("Enabled"))
+    partitioned = _is_partitioned(configuration)
     delimiter = _delimiter(configuration)
     for record_id, data in records:
         keys: dict[str, str] = {}
@@ -177,10 +217,10 @@ def _deliver(stream: dict[str, Any], destination: dict[str, Any], records: list[
                 keys = _partition_keys(configuration, data, keys_of_function.get(record_id))
                 _check_open_partitions(stream, destination, keys)
         except _NotDeliveredError as reason:
-            line = _error_record(data, reason, arrived_at)
-            buffers.add(stream, destination, {}, line, arrived_at, error_type=reason.output_type)
+            line = error_line(data, reason.code, reason.message, arrived_at)
+            buffers.add(stream, destination, {}, line, arrived_at, error_type="processing-failed")
         else:
-            buffers.add(stream, destination, keys, data + delimiter, arrived_at, partitioned=partitioned)
+            buffers.add(stream, destination, keys, data, arrived_at, delimiter=delimiter, partitioned=partitioned)
 
 
 def _check_open_partitions(stream: dict[str, Any], destination: dict[str, Any], keys: dict[str, str]) -> None:
@@ -254,16 +294,3 @@ def _delimiter(configuration: dict[str, Any]) -> bytes:
         return b""
     written = _parameter(configuration, "AppendDelimiterToRecord", "Delimiter") or "\\n"
     return written.replace("\\n", "\n").replace("\\t", "\t").encode()
-
-
-def _error_record(data: bytes, reason: _NotDeliveredError, arrived_at: float) -> bytes:
-    """https://docs.aws.amazon.com/firehose/latest/dev/retry.html"""
-    document = {
-        "attemptsMade": 1,
-        "arrivalTimestamp": int(arrived_at * 1000),
-        "errorCode": reason.code,
-        "errorMessage": reason.message,
-        "attemptEndingTimestamp": int(time.time() * 1000),
-        "rawData": base64.b64encode(data).decode(),
-    }
-    return (json.dumps(document) + "\n").encode()

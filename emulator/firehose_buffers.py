@@ -1,92 +1,55 @@
 """Firehose's buffers: one for each partition and each kind of error, written by size or by time, whichever is first.
 
-Belongs in here: BufferingHints, compression, object names, the write to S3. Does not belong here: which buffer a
-record goes to (firehose.py).
+Belongs in here: BufferingHints, the partitions that are open, what is tried again and for how long, what a stop keeps.
+Does not belong here: which buffer a record goes to (firehose.py), what an object is (firehose_objects.py).
 https://docs.aws.amazon.com/firehose/latest/dev/buffering-hints.html
-https://docs.aws.amazon.com/firehose/latest/dev/s3-prefixes.html
+https://docs.aws.amazon.com/firehose/latest/dev/retry.html
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
-import gzip
-import io
 import logging
-import re
 import threading
 import time
-import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from ministack.core import responses
-from ministack.services import cloudwatch, firehose, s3
+from ministack.services import cloudwatch
+
+from emulator import clock
+from emulator.firehose_objects import Buffer, Place, Refusal, error_line, log_refusal, write_object
 
 _MEGABYTE = 1024 * 1024
 _TICK_SECONDS = 0.1
-_RETRY_SECONDS = 5.0
-_FRESHNESS_SECONDS = 10.0
-_EXPRESSION = re.compile(r"!\{([A-Za-z]+):([^}]*)\}")
-# the level costs more than it saves here: level 3 is three times as quick as 9 and a tenth larger
-_GZIP_LEVEL = 3
+_RETRY_SECONDS = 1.0
+_RETENTION_SECONDS = 24 * 3600
+_DEFAULT_PREFIX_RETRY_SECONDS = 300
+_FRESHNESS_SECONDS = 5.0
+_SAVED = ("stream_version", "configuration", "keys", "partitioned", "error_type", "arrived_at", "size_limit")
+_SAVED += ("delimiter", "parts", "size", "attempts", "failing_since")
 
 logger = logging.getLogger("emulator.firehose")
 
-
-def _zipped(body: bytes) -> bytes:
-    written = io.BytesIO()
-    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("records", body)
-    return written.getvalue()
-
-
-COMPRESSIONS: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
-    "UNCOMPRESSED": ("", bytes),
-    "GZIP": (".gz", lambda body: gzip.compress(body, _GZIP_LEVEL)),
-    "ZIP": (".zip", _zipped),
-}
-
-
-@dataclass
-class _Buffer:
-    """What waits for one object."""
-
-    stream_name: str
-    stream_version: int
-    configuration: dict[str, Any]
-    keys: dict[str, str]
-    partitioned: bool
-    error_type: str | None
-    arrived_at: float
-    deadline: float
-    size_limit: int
-    # account and region of the stream, which ministack keeps in context variables
-    context: contextvars.Context
-    parts: list[bytes] = field(default_factory=list)
-    size: int = 0
-    attempts: int = 0
-
-
-_Place = tuple[str, str, str, str]
+_Identity = tuple[Place, tuple[tuple[str, str], ...], str | None]
 _lock = threading.Lock()
-_open: dict[tuple[_Place, tuple[tuple[str, str], ...], str | None], _Buffer] = {}
-_full: list[_Buffer] = []
-_open_partitions: dict[_Place, int] = {}
+_open: dict[_Identity, Buffer] = {}
+_full: list[Buffer] = []
+_in_hand: list[Buffer] = []
+_open_partitions: dict[Place, int] = {}
 _due = threading.Event()
 # a record that came later would be accepted and lost
 closed = threading.Event()
 # one write at a time, so that a stop knows when all is written
 _writing = threading.Lock()
-_streams_seen: dict[_Place, contextvars.Context] = {}
+_streams_seen: dict[Place, contextvars.Context] = {}
 
 
 def start() -> None:
     threading.Thread(target=_run, name="firehose-buffers", daemon=True).start()
 
 
-def _place(stream: dict[str, Any], destination: dict[str, Any]) -> _Place:
+def _place(stream: dict[str, Any], destination: dict[str, Any]) -> Place:
     return (responses.get_account_id(), responses.get_region(), stream["name"], destination["id"])
 
 
@@ -96,6 +59,8 @@ def add(
     keys: dict[str, str],
     data: bytes,
     arrived_at: float,
+    *,
+    delimiter: bytes = b"",
     partitioned: bool = False,
     error_type: str | None = None,
 ) -> None:
@@ -107,8 +72,8 @@ def add(
         if buffer is None:
             hints = configuration.get("BufferingHints") or {}
             context = _streams_seen.setdefault(place, contextvars.copy_context())
-            buffer = _open[identity] = _Buffer(
-                stream_name=stream["name"],
+            buffer = _open[identity] = Buffer(
+                place=place,
                 stream_version=int(stream.get("version", 1)),
                 configuration=configuration,
                 keys=keys,
@@ -117,15 +82,20 @@ def add(
                 arrived_at=arrived_at,
                 deadline=arrived_at + float(hints.get("IntervalInSeconds", 300)),
                 size_limit=int(float(hints.get("SizeInMBs", 5)) * _MEGABYTE),
+                delimiter=delimiter,
                 context=context.copy(),
             )
-            if partitioned and error_type is None:
-                _open_partitions[place] = _open_partitions.get(place, 0) + 1
+            _count_partition(buffer, +1)
         buffer.parts.append(data)
-        buffer.size += len(data)
+        buffer.size += len(data) + len(delimiter)
         if buffer.size >= buffer.size_limit:
             _close(identity)
             _due.set()
+
+
+def _count_partition(buffer: Buffer, change: int) -> None:
+    if buffer.is_partition:
+        _open_partitions[buffer.place] = _open_partitions.get(buffer.place, 0) + change
 
 
 def would_open(stream: dict[str, Any], destination: dict[str, Any], keys: dict[str, str]) -> int:
@@ -138,15 +108,14 @@ def would_open(stream: dict[str, Any], destination: dict[str, Any], keys: dict[s
 
 
 def close() -> None:
-    """Takes no more records and writes what waits, whatever its time."""
+    """Takes no more records and writes what waits, whatever its time; what S3 does not take stays for the state."""
     closed.set()
     _write(all_of_them=True)
 
 
-def _close(identity: tuple[_Place, tuple[tuple[str, str], ...], str | None]) -> None:
+def _close(identity: _Identity) -> None:
     buffer = _open.pop(identity)
-    if buffer.partitioned and buffer.error_type is None:
-        _open_partitions[identity[0]] -= 1
+    _count_partition(buffer, -1)
     _full.append(buffer)
 
 
@@ -171,102 +140,122 @@ def _write(all_of_them: bool) -> None:
             for identity in [key for key, buffer in _open.items() if all_of_them or buffer.deadline <= now]:
                 _close(identity)
             ready = [buffer for buffer in _full if all_of_them or buffer.attempts == 0 or buffer.deadline <= now]
-            kept = {id(buffer) for buffer in ready}
-            _full[:] = [buffer for buffer in _full if id(buffer) not in kept]
+            taken = {id(buffer) for buffer in ready}
+            _full[:] = [buffer for buffer in _full if id(buffer) not in taken]
+            _in_hand[:] = ready
         for buffer in ready:
-            if not buffer.context.run(_write_object, buffer):
-                buffer.attempts += 1
-                buffer.deadline = time.time() + _RETRY_SECONDS
-                with _lock:
-                    _full.append(buffer)
+            refusal = buffer.context.run(write_object, buffer)
+            with _lock:
+                _in_hand.remove(buffer)
+                if buffer.failing_since is not None:
+                    _count_partition(buffer, -1)
+                if refusal is not None:
+                    buffer.context.run(_keep, buffer, refusal)
 
 
-def _write_object(buffer: _Buffer) -> bool:
-    body = b"".join(buffer.parts)
-    extension, compress = COMPRESSIONS[buffer.configuration.get("CompressionFormat", "UNCOMPRESSED")]
-    key = object_key(buffer, buffer.configuration.get("FileExtension") or extension)
-    bucket = firehose._s3_bucket_from_arn(buffer.configuration["BucketARN"])
-    status = _put(bucket, key, compress(body))
-    if status >= 300:
-        if buffer.attempts == 0:
-            logger.warning(
-                "Firehose %s could not write to bucket %s (HTTP %d) and tries again until it can",
-                buffer.stream_name,
-                bucket,
-                status,
-            )
-        return False
-    _publish(buffer, "DeliveryToS3.Success", 1, "Count")
-    _publish(buffer, "DeliveryToS3.Records", len(buffer.parts), "Count")
-    _publish(buffer, "DeliveryToS3.Bytes", len(body), "Bytes")
-    _publish(buffer, "DeliveryToS3.DataFreshness", time.time() - buffer.arrived_at, "Seconds")
-    return True
+# ---- what S3 does not take
 
 
-def object_key(buffer: _Buffer, extension: str) -> str:
-    """<prefix><stream>-<version>-<time>-<random>, in the time at which the object's first record arrived."""
-    arrival = time.gmtime(buffer.arrived_at)
-    zone = buffer.configuration.get("CustomTimeZone")
-    if zone and zone != "UTC":
-        from datetime import datetime
-        from zoneinfo import ZoneInfo
-
-        arrival = datetime.fromtimestamp(buffer.arrived_at, ZoneInfo(zone)).timetuple()
-    if buffer.error_type is None:
-        template = buffer.configuration.get("Prefix") or ""
-    else:
-        template = buffer.configuration.get("ErrorOutputPrefix") or "!{firehose:error-output-type}/"
-    moment = firehose._java_time("yyyy-MM-dd-HH-mm-ss", arrival)
-    name = f"{buffer.stream_name}-{buffer.stream_version}-{moment}-{responses.new_uuid()}{extension}"
-    return _evaluated(template, buffer, arrival) + name
-
-
-def _evaluated(template: str, buffer: _Buffer, arrival: time.struct_time) -> str:
-    def value(match: re.Match[str]) -> str:
-        namespace, name = match.groups()
-        if namespace == "timestamp":
-            return str(firehose._java_time(name, arrival))
-        if namespace == "firehose" and name == "random-string":
-            return responses.new_uuid().replace("-", "")[:11]
-        if namespace == "firehose" and name == "error-output-type":
-            return buffer.error_type or ""
-        return buffer.keys.get(f"{namespace}:{name}", "")
-
-    text = _EXPRESSION.sub(value, template)
-    # the default folders come only where the prefix says neither a time nor a partition
-    if not buffer.partitioned and "!{timestamp:" not in template:
-        text += firehose._java_time("yyyy/MM/dd/HH/", arrival)
-    return text
+def _keep(buffer: Buffer, refusal: Refusal) -> None:
+    """Under the lock: tried again, or under the error prefix, or lost after a day, and never without a word."""
+    first_time = buffer.failing_since is None
+    buffer.attempts += 1
+    buffer.failing_since = buffer.failing_since or clock.now()
+    partitioning = buffer.configuration.get("DynamicPartitioningConfiguration") or {}
+    retry = (partitioning.get("RetryOptions") or {}).get("DurationInSeconds", _DEFAULT_PREFIX_RETRY_SECONDS)
+    if clock.now() - buffer.arrived_at >= _RETENTION_SECONDS:
+        _say(buffer, refusal, f"The {len(buffer.parts)} records are lost after 24 hours.")
+        return
+    if buffer.is_partition and clock.now() - buffer.failing_since >= float(retry):
+        _say(buffer, refusal, "The records go to the error prefix.")
+        buffer = _as_errors(buffer, refusal)
+    elif first_time:
+        _say(buffer, refusal, "Delivery is tried again.")
+    buffer.deadline = time.time() + _RETRY_SECONDS
+    # a partition that cannot be delivered stays active
+    _count_partition(buffer, +1)
+    _full.append(buffer)
 
 
-def _put(bucket: str, key: str, body: bytes) -> int:
-    headers = {"content-type": "application/octet-stream", "content-length": str(len(body)), "host": "s3.localhost"}
-    answer = asyncio.run(s3.handle_request("PUT", f"/{bucket}/{key}", headers, body, {}, internal=True))
-    return int(answer[0])
+def _say(buffer: Buffer, refusal: Refusal, what_becomes_of_it: str) -> None:
+    logger.warning("Firehose %s: %s %s", buffer.stream_name, refusal.code, what_becomes_of_it)
+    log_refusal(buffer, refusal, what_becomes_of_it)
 
 
-def _publish(buffer: _Buffer, name: str, value: float, unit: str) -> None:
-    cloudwatch.record_metric("AWS/Firehose", name, value, unit, {"DeliveryStreamName": buffer.stream_name})
+def _as_errors(buffer: Buffer, refusal: Refusal) -> Buffer:
+    """The same records, each wrapped for the error prefix, due at once."""
+    lines = [
+        error_line(part, refusal.code, refusal.message, buffer.arrived_at, buffer.attempts) for part in buffer.parts
+    ]
+    return Buffer(
+        place=buffer.place,
+        stream_version=buffer.stream_version,
+        configuration=buffer.configuration,
+        keys={},
+        partitioned=buffer.partitioned,
+        error_type="processing-failed",
+        arrived_at=buffer.arrived_at,
+        deadline=0.0,
+        size_limit=buffer.size_limit,
+        delimiter=b"",
+        context=buffer.context,
+        parts=lines,
+        size=sum(map(len, lines)),
+    )
+
+
+# ---- what a stop keeps: accepted records are Firehose's for 24 hours
+
+
+def saved() -> list[dict[str, Any]]:
+    with _lock:
+        waiting = [*_in_hand, *_full, *_open.values()]
+        return [
+            {
+                "place": list(buffer.place),
+                **{name: getattr(buffer, name) for name in _SAVED if name != "parts"},
+                "parts": list(buffer.parts),
+            }
+            for buffer in waiting
+        ]
+
+
+def restore(records: list[dict[str, Any]]) -> None:
+    for record in records:
+        account, region, stream, destination = record["place"]
+        context = contextvars.copy_context()
+        context.run(responses._request_account_id.set, account)
+        context.run(responses._request_region.set, region)
+        buffer = Buffer(
+            place=(account, region, stream, destination),
+            deadline=time.time() + _RETRY_SECONDS,
+            context=context,
+            **{name: record[name] for name in _SAVED},
+        )
+        # not due at once: the buckets come back after the streams
+        buffer.attempts += 1
+        with _lock:
+            if buffer.failing_since is not None:
+                _count_partition(buffer, +1)
+            _streams_seen.setdefault(buffer.place, context)
+            _full.append(buffer)
 
 
 def _publish_freshness() -> None:
     """Age of the oldest record that is not in S3 yet, 0 when none waits."""
     with _lock:
         oldest: dict[tuple[str, str, str], float] = {}
-        for (place, _, _), buffer in _open.items():
-            stream = place[:3]
+        for buffer in [*_open.values(), *_full]:
+            stream = buffer.place[:3]
             oldest[stream] = min(oldest.get(stream, buffer.arrived_at), buffer.arrived_at)
-        retried = [(buffer.stream_name, buffer.arrived_at) for buffer in _full]
         seen = dict(_streams_seen)
     now = time.time()
     for place, context in seen.items():
-        arrivals = [at for name, at in retried if name == place[2]]
-        first = min([oldest.get(place[:3], now), *arrivals])
         context.copy().run(
             cloudwatch.record_metric,
             "AWS/Firehose",
             "DeliveryToS3.DataFreshness",
-            now - first,
+            now - oldest.get(place[:3], now),
             "Seconds",
             {"DeliveryStreamName": place[2]},
         )

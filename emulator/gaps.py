@@ -8,7 +8,7 @@ from __future__ import annotations
 NOT_HERE = {
     "Kinesis": "throughput limits and resharding; a changed shard count fails the deploy",
     "Lambda": "memory limits and a sandbox: a function is a process of the server's own user",
-    "Firehose": "transformation functions, other compressions, formats and destinations than gzip to S3",
+    "Firehose": "de-aggregation, backup buckets, other compressions, formats and destinations than gzip to S3",
     "Glue jobs": "workers on other machines, modules installed by pip (wheels in S3 are taken), schedules, bookmarks",
     "S3": "inventory, S3 Select, what Intelligent-Tiering moves by itself, restores of versions that are not current",
     "Glue crawlers": "classifiers of one's own, CSV, schedules",

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from ministack.core import responses
-from ministack.services import cloudwatch_logs, glue
+from ministack.services import glue
 
 from emulator import glue_job_files as files
 from emulator import glue_job_process as processes
-from emulator import patches
+from emulator import patches, service_logs
 
 FIX = "glue_jobs"
 
@@ -276,43 +276,14 @@ class _Run:
         return "FAILED", said or f"The script ended with exit code {code}."
 
     def _follow(self, stream: Any, group: str, keep: deque[str] | None) -> threading.Thread:
-        events = _log_stream(group, self.record["Id"])
+        log = service_logs.log_stream(group, self.record["Id"])
 
         def take(lines: list[str]) -> None:
             if keep is not None:
                 keep.extend(lines)
-            now = int(time.time() * 1000)
-            cloudwatch_logs._append_log_events(
-                events, [{"timestamp": now, "message": line, "ingestionTime": now} for line in lines]
-            )
+            service_logs.write(log, lines)
 
         context = contextvars.copy_context()
         reader = threading.Thread(target=context.run, args=(processes.pump, stream, take), daemon=True)
         reader.start()
         return reader
-
-
-def _log_stream(group_name: str, stream_name: str) -> dict[str, Any]:
-    now = int(time.time() * 1000)
-    group = cloudwatch_logs._log_groups.get(group_name)
-    if group is None:
-        group = cloudwatch_logs._log_groups[group_name] = {
-            "arn": cloudwatch_logs._make_group_arn(group_name),
-            "creationTime": now,
-            "retentionInDays": None,
-            "tags": {},
-            "subscriptionFilters": {},
-            "streams": {},
-        }
-    stream: dict[str, Any] = group["streams"].setdefault(
-        stream_name,
-        {
-            "events": [],
-            "uploadSequenceToken": "1",
-            "creationTime": now,
-            "firstEventTimestamp": None,
-            "lastEventTimestamp": None,
-            "lastIngestionTime": None,
-        },
-    )
-    return stream

@@ -39,6 +39,13 @@ _RESPONSES = (
     "core.responses:new_uuid",
 )
 
+# what emulator/service_logs.py calls
+_LOGS = (
+    "services.cloudwatch_logs:_log_groups",
+    "services.cloudwatch_logs:_make_group_arn",
+    "services.cloudwatch_logs:_append_log_events",
+)
+
 FIXES = (
     Fix(
         "kinesis",
@@ -91,9 +98,13 @@ FIXES = (
             "services.firehose:_HANDLERS",
             "services.firehose:_deliver_records_to_s3",
             "services.firehose:_create_delivery_stream",
+            "services.firehose:_update_destination",
+            "services.firehose:get_state",
+            "services.firehose:_restore_state",
         ),
         calls=(
             "services.firehose:_streams",
+            "services.firehose:_stream_arn",
             "services.firehose:_not_found",
             "services.firehose:_invalid",
             "services.firehose:_record_id",
@@ -103,6 +114,9 @@ FIXES = (
             "services.firehose:_s3_bucket_from_arn",
             "services.s3:handle_request",
             "services.cloudwatch:record_metric",
+            "core.responses:_request_account_id",
+            "core.responses:_request_region",
+            *_LOGS,
             *_RESPONSES,
         ),
     ),
@@ -169,9 +183,7 @@ FIXES = (
             "services.glue:_jobs",
             "services.glue:_job_runs",
             "services.s3:_get_object_data",
-            "services.cloudwatch_logs:_log_groups",
-            "services.cloudwatch_logs:_make_group_arn",
-            "services.cloudwatch_logs:_append_log_events",
+            *_LOGS,
             *_RESPONSES,
         ),
     ),

@@ -20,9 +20,16 @@ SERVICE = "Firehose"
 
 JQ = '{type: .event_type, day: ._lake.day[8:10], area: (if .late then "late" else "raw" end)}'
 
+PLAIN: dict[str, Any] = {
+    "DynamicPartitioningConfiguration": {"Enabled": False},
+    "ProcessingConfiguration": {"Enabled": False},
+    "Prefix": "plain/",
+}
 
-def make_stream(emulator: Emulator, name: str, seconds: int = 1, **changes: Any) -> None:
-    make_bucket(emulator, name)
+
+def make_stream(emulator: Emulator, name: str, seconds: int = 1, bucket: bool = True, **changes: Any) -> None:
+    if bucket:
+        make_bucket(emulator, name)
     processors = [
         {
             "Type": "MetadataExtraction",
@@ -100,7 +107,7 @@ def test_a_buffer_waits_for_its_interval_and_no_longer(emulator: Emulator, name:
 @promised("https://docs.aws.amazon.com/firehose/latest/dev/buffering-hints.html", closed_by="firehose")
 def test_a_full_buffer_does_not_wait(emulator: Emulator, name: str) -> None:
     """Whichever comes first."""
-    make_stream(emulator, name, BufferingHints={"IntervalInSeconds": 900, "SizeInMBs": 1})
+    make_stream(emulator, name, BufferingHints={"IntervalInSeconds": 900, "SizeInMBs": 1}, **PLAIN)
     for _ in range(2):
         put(emulator, name, [event(n, pad="x" * 90_000) for n in range(5)])
     assert not objects(emulator, name)
@@ -131,14 +138,7 @@ def test_what_has_no_partition_goes_to_the_error_prefix(emulator: Emulator, name
 @promised("https://docs.aws.amazon.com/firehose/latest/dev/s3-prefixes.html", closed_by="firehose")
 def test_a_prefix_without_time_and_partitions_gets_the_default_folders(emulator: Emulator, name: str) -> None:
     """YYYY/MM/dd/HH by default."""
-    make_stream(
-        emulator,
-        name,
-        DynamicPartitioningConfiguration={"Enabled": False},
-        Prefix="plain/",
-        CompressionFormat="UNCOMPRESSED",
-        ProcessingConfiguration={"Enabled": False},
-    )
+    make_stream(emulator, name, CompressionFormat="UNCOMPRESSED", **PLAIN)
     put(emulator, name, [b"a", b"b"])
     found = wait_for(lambda: objects(emulator, name, time.strftime("plain/%Y/%m/%d/", time.gmtime())), "the object")
     assert list(found.values()) == [b"ab"]
@@ -161,7 +161,11 @@ def test_a_request_over_a_limit_is_refused(emulator: Emulator, name: str, record
     assert refused.value.response["Error"]["Code"] == code
 
 
-@promised("https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html", closed_by="firehose")
+@promised(
+    "https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html",
+    closed_by="firehose",
+    only_here="injects a fault",
+)
 def test_some_records_of_a_batch_can_be_refused(emulator: Emulator, name: str) -> None:
     """FailedPutCount."""
     make_stream(emulator, name)
@@ -179,7 +183,7 @@ def test_some_records_of_a_batch_can_be_refused(emulator: Emulator, name: str) -
 
 @promised("https://docs.aws.amazon.com/firehose/latest/dev/limits.html", closed_by="firehose")
 def test_more_than_500_open_partitions_overflow_into_the_error_prefix(emulator: Emulator, name: str) -> None:
-    make_stream(emulator, name, seconds=4)
+    make_stream(emulator, name, seconds=3)
     put(emulator, name, [event(n, f"type{n}") for n in range(300)])
     put(emulator, name, [event(n, f"type{n}") for n in range(300, 510)])
     errors = wait_for(lambda: objects(emulator, name, "errors/"), "the error object", seconds=15)
@@ -188,19 +192,124 @@ def test_more_than_500_open_partitions_overflow_into_the_error_prefix(emulator: 
     assert json.loads(lines[0])["errorCode"] == "DynamicPartitioning.ActivePartitionLimitExceeded"
 
 
+@promised(
+    "https://docs.aws.amazon.com/firehose/latest/APIReference/API_ExtendedS3DestinationConfiguration.html",
+    closed_by="firehose",
+)
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"BufferingHints": {"IntervalInSeconds": 60, "SizeInMBs": 63}}, "must be at least 64"),
+        ({"ErrorOutputPrefix": ""}, "ErrorOutputPrefix"),
+    ],
+)
+def test_a_stream_that_could_not_partition_is_refused(
+    emulator: Emulator, name: str, changes: dict[str, Any], reason: str
+) -> None:
+    with pytest.raises(ClientError, match=reason):
+        make_stream(emulator, name, **changes)
+
+
+def test_what_nothing_here_does_is_refused(emulator: Emulator, name: str) -> None:
+    """A processor that was stored and skipped would look as if it had run."""
+    for number, changes in enumerate(
+        (
+            {"CompressionFormat": "Snappy"},
+            {"S3BackupMode": "Enabled"},
+            {"ProcessingConfiguration": {"Enabled": True, "Processors": [{"Type": "RecordDeAggregation"}]}},
+        )
+    ):
+        with pytest.raises(ClientError, match="here; use"):
+            make_stream(emulator, f"{name}{number}", **changes)
+
+
+RETRY = "https://docs.aws.amazon.com/firehose/latest/dev/retry.html"
+
+
+def logging_to(emulator: Emulator, name: str) -> dict[str, Any]:
+    emulator.client("logs").create_log_group(logGroupName=name)
+    return {"Enabled": True, "LogGroupName": name, "LogStreamName": "delivery"}
+
+
+def errors_said(emulator: Emulator, name: str) -> list[dict[str, Any]]:
+    events = emulator.client("logs").filter_log_events(logGroupName=name)["events"]
+    return [json.loads(event["message"]) for event in events]
+
+
+def freshness(emulator: Emulator, name: str) -> float:
+    now = time.time()
+    found = emulator.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/Firehose",
+        MetricName="DeliveryToS3.DataFreshness",
+        Dimensions=[{"Name": "DeliveryStreamName", "Value": name}],
+        StartTime=now - 300,
+        EndTime=now + 60,
+        Period=60,
+        Statistics=["Maximum"],
+    )["Datapoints"]
+    return max((float(one["Maximum"]) for one in found), default=0.0)
+
+
+@promised(RETRY, closed_by="firehose")
+def test_a_missing_bucket_gets_its_objects_once_it_is_there(emulator: Emulator, name: str) -> None:
+    """Retries, the error log and DeliveryToS3.DataFreshness."""
+    make_stream(emulator, name, bucket=False, CloudWatchLoggingOptions=logging_to(emulator, name))
+    put(emulator, name, [event(n) for n in range(5)])
+    said = wait_for(lambda: errors_said(emulator, name), "the error log")
+    assert [(one["errorCode"], one["destination"]) for one in said] == [("S3.NoSuchBucket", f"arn:aws:s3:::{name}")]
+    wait_for(lambda: freshness(emulator, name) > 1, "the age of what waits")
+    make_bucket(emulator, name)
+    found = wait_for(lambda: objects(emulator, name), "the object")
+    assert [gzip.decompress(body).count(b"\n") for body in found.values()] == [5]
+
+
+@promised(
+    "https://docs.aws.amazon.com/firehose/latest/dev/dynamic-partitioning-error-handling.html", closed_by="firehose"
+)
+def test_a_partition_that_cannot_be_written_goes_to_the_error_prefix(emulator: Emulator, name: str) -> None:
+    """RetryOptions."""
+    partitioning = {"Enabled": True, "RetryOptions": {"DurationInSeconds": 0}}
+    make_stream(emulator, name, DynamicPartitioningConfiguration=partitioning)
+    records = [event(1, "x" * 1200), event(2, "x" * 1200)]
+    put(emulator, name, [*records, event(3)])
+    found = wait_for(lambda: len(got := objects(emulator, name)) == 2 and got, "two objects")
+    (error,) = [body for key, body in found.items() if key.startswith("errors/processing-failed/")]
+    lines = [json.loads(line) for line in gzip.decompress(error).splitlines()]
+    assert [base64.b64decode(line["rawData"]) for line in lines] == records
+
+
+@promised(RETRY, closed_by="firehose", only_here="moves the clock")
+def test_what_cannot_be_delivered_for_24_hours_is_lost_and_the_log_says_so(emulator: Emulator, name: str) -> None:
+    make_stream(emulator, name, bucket=False, CloudWatchLoggingOptions=logging_to(emulator, name), **PLAIN)
+    put(emulator, name, [b"a", b"b"])
+    wait_for(lambda: errors_said(emulator, name), "the error log")
+    emulator.fault(clock_ahead_seconds=24 * 3600)
+    try:
+        said = wait_for(lambda: len(got := errors_said(emulator, name)) == 2 and got, "a last word")
+    finally:
+        emulator.fault()
+    assert "2 records are lost" in said[-1]["message"]
+
+
 @promised("https://docs.aws.amazon.com/firehose/latest/dev/what-is-this-service.html", closed_by="firehose")
-def test_a_stop_writes_what_waits_and_tells_of_it(another_emulator: Callable[..., Emulator], name: str) -> None:
+def test_a_stop_writes_what_waits_and_tells_of_it_and_keeps_what_it_cannot_write(
+    another_emulator: Callable[..., Emulator], name: str
+) -> None:
     """Accepted data is durable."""
     emulator = another_emulator()
+    late = f"{name}-late"
     make_stream(emulator, name, seconds=900)
+    make_stream(emulator, late, seconds=900, bucket=False)
     emulator.client("sqs").create_queue(QueueName=name)
     told = {"QueueArn": f"arn:aws:sqs:eu-west-1:000000000000:{name}", "Events": ["s3:ObjectCreated:*"]}
     emulator.client("s3").put_bucket_notification_configuration(
         Bucket=name, NotificationConfiguration={"QueueConfigurations": [told]}, SkipDestinationValidation=True
     )
-    put(emulator, name, [event(n) for n in range(5)])
+    for stream in (name, late):
+        put(emulator, stream, [event(n) for n in range(5)])
     assert emulator.stop() == 0
     emulator.start()
+    make_bucket(emulator, late)
     found = objects(emulator, name)
     assert sum(gzip.decompress(body).count(b"\n") for body in found.values()) == 5
     sqs = emulator.client("sqs")
@@ -210,6 +319,8 @@ def test_a_stop_writes_what_waits_and_tells_of_it(another_emulator: Callable[...
     ]
     told_of = [record["s3"]["object"]["key"] for one in messages for record in one.get("Records", [])]
     assert [unquote_plus(key) for key in told_of] == list(found)
+    kept = wait_for(lambda: objects(emulator, late), "the object of the bucket that came late")
+    assert sum(gzip.decompress(body).count(b"\n") for body in kept.values()) == 5
 
 
 def test_3000_records_a_second_pass(emulator: Emulator, name: str) -> None:
