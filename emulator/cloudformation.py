@@ -1,13 +1,14 @@
-"""CloudFormation: the properties that ministack accepts and drops are applied once the resource is there.
+"""CloudFormation: the properties that ministack accepts and drops are applied, and those that nothing stores refused.
 
 Belongs in here: one function a property, through the service's own API, so that what that API refuses fails the stack.
-Does not belong here: what the services then do with them.
+Does not belong here: the list of what is stored (stored_properties.py), what the services then do with it.
 
-    S3 bucket       LifecycleConfiguration, BucketEncryption, Tags
+    S3 bucket       LifecycleConfiguration, BucketEncryption, OwnershipControls, VersioningConfiguration, Tags
     DynamoDB table  TimeToLiveSpecification, PointInTimeRecoverySpecification, SSESpecification
     Kinesis stream  StreamEncryption; a change of ShardCount fails the update instead of doing nothing
     Lambda          ReservedConcurrentExecutions; code that is not in its bucket fails the stack
     Glue job        ExecutionProperty
+    Firehose        an update is refused for what a creation is refused for
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from xml.sax.saxutils import escape
 from ministack.services import dynamodb, kinesis, lambda_svc, s3
 from ministack.services.cloudformation import provisioners
 
-from emulator import patches
+from emulator import firehose as deliveries
+from emulator import patches, stored_properties
 
 FIX = "cloudformation"
 
@@ -31,6 +33,8 @@ def install() -> None:
     handlers = {resource_type: dict(entry) for resource_type, entry in provisioners._RESOURCE_HANDLERS.items()}
     for resource_type, apply in _APPLIED.items():
         _extend(resource_type, handlers[resource_type], apply)
+    for resource_type, entry in handlers.items():
+        _refuse_what_cannot_be(resource_type, entry)
     # the update of a stack asks for this table by name in several modules, so its entries change, not the table
     patches.replace(FIX, "services.cloudformation.provisioners:_RESOURCE_HANDLERS", provisioners._RESOURCE_HANDLERS)
     provisioners._RESOURCE_HANDLERS.update(handlers)
@@ -39,6 +43,24 @@ def install() -> None:
         "services.cloudformation.provisioners:_GLUE_JOB_DEFAULTS",
         {**provisioners._GLUE_JOB_DEFAULTS, "ExecutionProperty": {"MaxConcurrentRuns": 1}},
     )
+
+
+def _refuse_what_cannot_be(resource_type: str, entry: dict[str, Any]) -> None:
+    create, update = entry["create"], entry.get("update")
+
+    def checked_create(logical_id: str, properties: _Properties, stack_name: str) -> Any:
+        stored_properties.check(resource_type, logical_id, properties)
+        return create(logical_id, properties, stack_name)
+
+    def checked_update(physical_id: str, old: _Properties, new: _Properties, *rest: Any) -> Any:
+        stored_properties.check(resource_type, rest[1] if len(rest) > 1 else physical_id, new)
+        if resource_type in _REFUSED_UPDATES:
+            _REFUSED_UPDATES[resource_type](physical_id, old, new)
+        return update(physical_id, old, new, *rest)
+
+    entry["create"] = checked_create
+    if update is not None:
+        entry["update"] = checked_update
 
 
 def _extend(resource_type: str, entry: dict[str, Any], apply: Callable[[str, _Properties, _Properties], None]) -> None:
@@ -55,8 +77,6 @@ def _extend(resource_type: str, entry: dict[str, Any], apply: Callable[[str, _Pr
         return made
 
     def update_and_apply(physical_id: str, old: _Properties, new: _Properties, *rest: Any) -> Any:
-        if resource_type == "AWS::Kinesis::Stream":
-            _refuse_resharding(physical_id, old, new)
         made = update(physical_id, old, new, *rest)
         apply(made[0], old, new)
         return made
@@ -85,6 +105,15 @@ def _apply_bucket(name: str, old: _Properties, new: _Properties) -> None:
         _checked("BucketEncryption", s3._put_bucket_encryption(name, _encryption_xml(encryption)))
     elif "BucketEncryption" in old:
         s3._delete_bucket_encryption(name)
+    if controls := (new.get("OwnershipControls") or {}).get("Rules"):
+        rules = "".join(f"<Rule>{_element('ObjectOwnership', rule.get('ObjectOwnership'))}</Rule>" for rule in controls)
+        body = f"<OwnershipControls {_XML}>{rules}</OwnershipControls>"
+        _checked("OwnershipControls", s3._put_bucket_ownership_controls(name, body.encode()))
+    elif "OwnershipControls" in old:
+        s3._delete_bucket_ownership_controls(name)
+    if status := (new.get("VersioningConfiguration") or {}).get("Status"):
+        body = f"<VersioningConfiguration {_XML}>{_element('Status', status)}</VersioningConfiguration>"
+        _checked("VersioningConfiguration", s3._put_bucket_versioning(name, body.encode()))
     if tags := new.get("Tags"):
         pairs = "".join(f"<Tag>{_element('Key', tag['Key'])}{_element('Value', tag['Value'])}</Tag>" for tag in tags)
         body = f"<Tagging {_XML}><TagSet>{pairs}</TagSet></Tagging>"
@@ -204,6 +233,15 @@ def _refuse_resharding(name: str, old: _Properties, new: _Properties) -> None:
         )
 
 
+# ---- Firehose
+
+
+def _refuse_destination(name: str, old: _Properties, new: _Properties) -> None:
+    """ministack writes an update past the API."""
+    if reason := deliveries.refusal(new.get("ExtendedS3DestinationConfiguration") or {}):
+        raise ValueError(reason)
+
+
 # ---- Lambda
 
 
@@ -225,4 +263,8 @@ _APPLIED: dict[str, Callable[[str, _Properties, _Properties], None]] = {
     "AWS::DynamoDB::Table": _apply_table,
     "AWS::Kinesis::Stream": _apply_stream,
     "AWS::Lambda::Function": _apply_function,
+}
+_REFUSED_UPDATES: dict[str, Callable[[str, _Properties, _Properties], None]] = {
+    "AWS::Kinesis::Stream": _refuse_resharding,
+    "AWS::KinesisFirehose::DeliveryStream": _refuse_destination,
 }

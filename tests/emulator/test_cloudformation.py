@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.emulator.behaviours import promised
 from tests.emulator.running import ROLE, Emulator, make_bucket, wait_for, zipped
 
@@ -110,7 +112,7 @@ def ended(emulator: Emulator, name: str) -> dict[str, Any]:
     "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html",
     closed_by="cloudformation",
 )
-def test_the_dropped_properties_are_applied(emulator: Emulator, name: str) -> None:
+def test_lifecycle_encryption_tags_expiry_and_concurrency_are_applied(emulator: Emulator, name: str) -> None:
     assert deploy(emulator, name)["StackStatus"] == "CREATE_COMPLETE"
     s3 = emulator.client("s3")
     rules = {one["ID"]: one for one in s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]}
@@ -141,6 +143,46 @@ def test_code_that_is_not_there_fails_the_stack(emulator: Emulator, name: str) -
     assert deploy(emulator, name, code=False)["StackStatus"] == "ROLLBACK_COMPLETE"
     events = emulator.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
     assert any("NoSuchKey" in event.get("ResourceStatusReason", "") for event in events)
+
+
+DROPPED: list[tuple[str, dict[str, Any], str]] = [
+    ("AWS::SQS::Queue", {"ContentBasedDeduplication": True}, "ContentBasedDeduplication"),
+    ("AWS::S3::Bucket", {"AccelerateConfiguration": {"AccelerationStatus": "Enabled"}}, "AccelerateConfiguration."),
+    (
+        "AWS::S3::Bucket",
+        {"LifecycleConfiguration": {"Rules": [{"Id": "a", "Status": "Enabled", "Filter": {}}]}},
+        "LifecycleConfiguration.Rules.Filter",
+    ),
+    ("AWS::StepFunctions::StateMachine", {}, "an AWS::StepFunctions::StateMachine"),
+]
+
+
+@pytest.mark.parametrize(("kind", "properties", "named"), DROPPED)
+def test_what_nothing_stores_fails_the_stack_by_name(
+    emulator: Emulator, name: str, kind: str, properties: dict[str, Any], named: str
+) -> None:
+    """A property that AWS would obey and the laptop would drop must not look done."""
+    resources = {"Odd": {"Type": kind, "Properties": properties}}
+    cloudformation = emulator.client("cloudformation")
+    cloudformation.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
+    assert ended(emulator, name)["StackStatus"] == "ROLLBACK_COMPLETE"
+    events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+    (reason,) = [one["ResourceStatusReason"] for one in events if one["ResourceStatus"] == "CREATE_FAILED"]
+    assert named in reason and "Odd" in reason and reason.count("\n") == 0
+
+
+def test_an_update_that_would_be_dropped_fails_by_name(emulator: Emulator, name: str) -> None:
+    """The same for a property that comes later."""
+    cloudformation = emulator.client("cloudformation")
+    resources = {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": name}}}
+    cloudformation.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
+    assert ended(emulator, name)["StackStatus"] == "CREATE_COMPLETE"
+    resources["Topic"]["Properties"]["KmsMasterKeyId"] = "alias/aws/sns"
+    cloudformation.update_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
+    assert ended(emulator, name)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+    reasons = [one["ResourceStatusReason"] for one in events if one["ResourceStatus"] == "UPDATE_FAILED"]
+    assert "KmsMasterKeyId of Topic" in reasons[0]
 
 
 def test_a_change_of_shards_is_refused_and_not_just_ignored(emulator: Emulator, name: str) -> None:
