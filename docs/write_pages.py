@@ -5,12 +5,16 @@ Belongs in here: a page's words and its order. Does not: what is true (the tests
 
 from __future__ import annotations
 
+import ast
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
 
 from emulator import gaps, patches
+from eventlake.contract import ContractIndex, parse_contract
+from eventlake.table_schema import contract_columns
 from tests.emulator.behaviours import Behaviour, behaviours
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -57,7 +61,60 @@ def _rows(of_service: Iterable[Behaviour]) -> Iterator[str]:
         yield f"| [{one.sentence}](../tests/emulator/{one.test}){only_here} | {one.label} | [{page}]({one.page}) |"
 
 
-PAGES = {"emulator.md": emulator_page}
+CONTRACTS_INTRODUCTION = """\
+# The events and their tables
+Generated from [`include/contracts`](../include/contracts) by `make pages`; do not edit.
+
+{names} event names under {contracts} contracts in {types} tables. A table has the envelope's columns, those below, and
+its lineage (`ingested_at`, `shard_id`, `sequence_number`, `raw_object`, `load_id`). An event whose name has no contract
+is in `events.uncontracted`, its body as JSON text. PII classes: what the strictest contract of the type says.
+"""
+
+
+def contracts_page() -> str:
+    index = ContractIndex(
+        parse_contract(f"{path.parent.name}/{path.name}", json.loads(path.read_text()))
+        for path in sorted((CHECKOUT / "include" / "contracts").glob("*/*.json"))
+    )
+    names = sum(len(contract.event_names) for contract in index)
+    introduction = CONTRACTS_INTRODUCTION.format(names=names, contracts=len(index), types=len(index.event_types))
+    lines = [introduction]
+    for event_type in index.event_types:
+        contracts = index.of_type(event_type)
+        lines += [
+            f"## events.{event_type}_events",
+            f"Owner: {', '.join(sorted({one.owner for one in contracts}))}.",
+            "",
+        ]
+        lines += [
+            f"- **{one.event_subtype}**: {one.title}. {one.description} `{'`, `'.join(one.event_names)}`"
+            for one in contracts
+        ]
+        lines += ["", "| column | type | PII | what it is |", "|---|---|---|---|"]
+        lines += [
+            f"| `{column.name}` | `{column.sql_type}` | {column.pii} | {column.comment.replace('|', '/')} |"
+            for column in contract_columns(contracts)
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
+DAGS_INTRODUCTION = """\
+# The DAGs
+Generated from the DAGs' own pages in [`dags/`](../dags) by `make pages`; do not edit. Airflow's UI shows the same text
+beside each DAG.
+"""
+
+
+def dags_page() -> str:
+    lines = [DAGS_INTRODUCTION]
+    for path in sorted((CHECKOUT / "dags").glob("*.py")):
+        page = ast.get_docstring(ast.parse(path.read_text())) or ""
+        lines += [f"## [{path.stem}](../dags/{path.name})", page, ""]
+    return "\n".join(lines)
+
+
+PAGES = {"contracts.md": contracts_page, "dags.md": dags_page, "emulator.md": emulator_page}
 
 
 def main() -> int:

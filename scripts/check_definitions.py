@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from eventlake.contract import Contract, ContractIndex, parse_contract
+from eventlake.contract_terms import Field
 from eventlake.definitions import Suite, parse_rollup, parse_suite
 from eventlake.errors import LakeError
 from eventlake.row_rules import table_rules, unchecked_rules
@@ -53,7 +54,21 @@ def _check_contracts(folder: Path, findings: Findings) -> ContractIndex:
             findings.faults.append(_one_line(path, error))
     findings.counts["contracts"] = len(contracts)
     findings.counts["event names"] = sum(len(contract.event_names) for contract in contracts)
+    for contract in contracts:
+        findings.faults += _addresses_that_nobody_guards(contract.file, contract.fields)
     return ContractIndex(contracts)
+
+
+def _addresses_that_nobody_guards(file: str, fields: Iterable[Field]) -> Iterator[str]:
+    """A mail address names a person, whatever else a field is for."""
+    for field_ in fields:
+        if field_.pii == "none" and ("format", "email") in field_.keywords:
+            yield (
+                f"checking {file}: received x-pii 'none' for {field_.name!r} of format email; "
+                "valid is personal or sensitive; say which"
+            )
+        inner = (*field_.fields, *((field_.items,) if field_.items is not None else ()))
+        yield from _addresses_that_nobody_guards(file, inner)
 
 
 def _check_tables(index: ContractIndex, findings: Findings) -> None:

@@ -37,6 +37,11 @@ PLANTED: list[tuple[str, object, str]] = [
     ("contracts/payment/refund.json", '{"type": "object", "type": "object"}', "'type' twice"),
     ("contracts/payment/refund.json", {"type": "object"}, "x-owner"),
     ("contracts/payment/refund.json", a_schema({"AMOUNT": {}}, key="payment/refund"), "one spelling"),
+    (
+        "contracts/payment/refund.json",
+        a_schema({"to": {"type": "string", "format": "email"}}, key="payment/refund"),
+        "'to' of format email",
+    ),
     ("contracts/refund.json", a_schema(), "nobody reads it there"),
     ("expectations/payment.json", a_suite("amuont"), "column 'amuont'"),
     ("expectations/shop.json", a_suite(), "a type with contracts: payment"),
