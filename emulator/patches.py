@@ -208,6 +208,9 @@ FIXES = (
     Fix(
         "glue_crawler",
         replaces=(
+            "services.glue:_create_crawler",
+            "services.glue:_update_crawler",
+            "services.glue:_delete_crawler",
             "services.glue:_start_crawler",
             "services.glue:_stop_crawler",
             "services.glue:_get_crawler_metrics",
@@ -221,10 +224,12 @@ FIXES = (
             "services.glue:_create_table",
             "services.glue:_update_table",
             "services.glue:_delete_table",
+            "services.glue:_delete_partition",
             "services.glue:_batch_create_partition",
             "services.glue:_batch_update_partition",
             "services.s3:_ensure_bucket",
             "services.s3:_get_object_data",
+            *_LOGS,
             *_RESPONSES,
         ),
     ),

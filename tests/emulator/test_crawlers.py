@@ -28,7 +28,9 @@ def put_lines(emulator: Emulator, bucket: str, folder: str, *rows: dict[str, Any
     emulator.client("s3").put_object(Bucket=bucket, Key=f"{folder}/{file}", Body=gzip.compress(body))
 
 
-def make_crawler(emulator: Emulator, name: str, exclusions: tuple[str, ...] = (), **options: Any) -> None:
+def make_crawler(
+    emulator: Emulator, name: str, exclusions: tuple[str, ...] = (), bucket: str = "", **options: Any
+) -> None:
     glue = emulator.client("glue")
     glue.create_database(DatabaseInput={"Name": name})
     settings = {"Configuration": json.dumps(GROUPED), **options}
@@ -36,7 +38,7 @@ def make_crawler(emulator: Emulator, name: str, exclusions: tuple[str, ...] = ()
         Name=name,
         Role=ROLE,
         DatabaseName=name,
-        Targets={"S3Targets": [{"Path": f"s3://{name}/raw/", "Exclusions": list(exclusions)}]},
+        Targets={"S3Targets": [{"Path": f"s3://{bucket or name}/raw/", "Exclusions": list(exclusions)}]},
         **settings,
     )
 
@@ -135,8 +137,10 @@ def test_parquet_and_exclusions_and_prefix(emulator: Emulator, name: str) -> Non
     parquet.write_table(pyarrow.table({"n": [1, 2], "at": [{"x": 1.5}, {"x": 2.5}], "s": ["a", "b"]}), written)
     make_bucket(emulator, name)
     emulator.client("s3").put_object(Bucket=name, Key="raw/numbers/part-0.parquet", Body=written.getvalue())
-    put_lines(emulator, name, "raw/left_out/deep", {"id": 1})
-    make_crawler(emulator, name, exclusions=("left_out/**",), TablePrefix="p_")
+    for folder in ("left_out/deep", "a_too/x", "b_too/x"):
+        put_lines(emulator, name, f"raw/{folder}", {"id": 1})
+    put_lines(emulator, name, "raw/numbers", {"other": 1}, file="b.tmp")
+    make_crawler(emulator, name, exclusions=("left_out/**", "{a,b}_too/**", "numbers/*.tmp"), TablePrefix="p_")
     crawl(emulator, name)
     found = tables(emulator, name)
     assert found.keys() == {"p_numbers"}
@@ -169,22 +173,104 @@ def test_update_behavior_log_leaves_the_columns_alone(emulator: Emulator, name: 
     assert columns(tables(emulator, name)["event_type_x"]) == {"id": "string"}
 
 
+@promised(
+    "https://docs.aws.amazon.com/glue/latest/dg/aws-glue-api-crawler-crawling.html#aws-glue-api-crawler-crawling-SchemaChangePolicy",
+    closed_by="glue_crawler",
+)
+def test_what_is_gone_is_deleted_or_deprecated_or_left(emulator: Emulator, name: str) -> None:
+    """DeleteBehavior."""
+    make_bucket(emulator, name)
+    put_lines(emulator, name, "raw/event_type=x/day=01", {"id": "a"})
+    put_lines(emulator, name, "raw/event_type=x/day=02", {"id": "b"})
+    put_lines(emulator, name, "raw/event_type=y/day=01", {"id": "c"})
+    behaviors = ("DELETE_FROM_DATABASE", "DEPRECATE_IN_DATABASE", "LOG")
+    for behavior in behaviors:
+        policy = {"UpdateBehavior": "UPDATE_IN_DATABASE", "DeleteBehavior": behavior}
+        make_crawler(emulator, behavior.lower() + name, bucket=name, SchemaChangePolicy=policy)
+        crawl(emulator, behavior.lower() + name)
+        assert tables(emulator, behavior.lower() + name).keys() == {"event_type_x", "event_type_y"}
+    for key in ("raw/event_type=x/day=02/a.gz", "raw/event_type=y/day=01/a.gz"):
+        emulator.client("s3").delete_object(Bucket=name, Key=key)
+    found = {}
+    for behavior in behaviors:
+        database = behavior.lower() + name
+        crawl(emulator, database)
+        there = tables(emulator, database)
+        partitions = emulator.client("glue").get_partitions(DatabaseName=database, TableName="event_type_x")
+        deprecated = [one for one, table in there.items() if "DEPRECATED_BY_CRAWLER" in table["Parameters"]]
+        found[behavior] = (sorted(there), deprecated, len(partitions["Partitions"]))
+    both = ["event_type_x", "event_type_y"]
+    assert found == {
+        "DELETE_FROM_DATABASE": (["event_type_x"], [], 1),
+        "DEPRECATE_IN_DATABASE": (both, ["event_type_y"], 2),
+        "LOG": (both, [], 2),
+    }
+
+
+@promised("https://docs.aws.amazon.com/glue/latest/dg/incremental-crawls.html", closed_by="glue_crawler")
+def test_a_crawl_of_new_folders_only_adds_partitions_and_changes_no_table(emulator: Emulator, name: str) -> None:
+    """CRAWL_NEW_FOLDERS_ONLY, which takes no other policy than LOG."""
+    make_bucket(emulator, name)
+    put_lines(emulator, name, "raw/event_type=x/day=01", {"id": "a"})
+    recrawl = {"RecrawlBehavior": "CRAWL_NEW_FOLDERS_ONLY"}
+    make_crawler(
+        emulator, name, RecrawlPolicy=recrawl, SchemaChangePolicy={"UpdateBehavior": "LOG", "DeleteBehavior": "LOG"}
+    )
+    glue = emulator.client("glue")
+    with pytest.raises(ClientError, match="only LOG UpdateBehavior"):
+        glue.update_crawler(Name=name, SchemaChangePolicy={"UpdateBehavior": "UPDATE_IN_DATABASE"})
+    crawl(emulator, name)
+    put_lines(emulator, name, "raw/event_type=x/day=01", {"id": "b", "in_an_old_folder": 1}, file="b.gz")
+    put_lines(emulator, name, "raw/event_type=x/day=02", {"id": "c"})
+    crawl(emulator, name)
+    assert columns(tables(emulator, name)["event_type_x"]) == {"id": "string"}
+    partitions = glue.get_partitions(DatabaseName=name, TableName="event_type_x")["Partitions"]
+    assert sorted(one["Values"] for one in partitions) == [["01"], ["02"]]
+
+
+@promised("https://docs.aws.amazon.com/glue/latest/dg/crawler-schema-changes-prevent.html", closed_by="glue_crawler")
+def test_new_columns_are_merged_in_and_partitions_inherit_the_table(emulator: Emulator, name: str) -> None:
+    """MergeNewColumns, InheritFromTable."""
+    output = {
+        "Tables": {"AddOrUpdateBehavior": "MergeNewColumns"},
+        "Partitions": {"AddOrUpdateBehavior": "InheritFromTable"},
+    }
+    make_bucket(emulator, name)
+    put_lines(emulator, name, "raw/event_type=x/day=01", {"id": 1})
+    make_crawler(emulator, name, Configuration=json.dumps({**GROUPED, "CrawlerOutput": output}))
+    crawl(emulator, name)
+    glue = emulator.client("glue")
+    table = tables(emulator, name)["event_type_x"]
+    table["StorageDescriptor"]["Columns"] = [{"Name": "id", "Type": "string"}]
+    kept = {key: table[key] for key in ("Name", "StorageDescriptor", "PartitionKeys", "TableType", "Parameters")}
+    glue.update_table(DatabaseName=name, TableInput=kept)
+    put_lines(emulator, name, "raw/event_type=x/day=02", {"id": 2, "price": 1.5})
+    crawl(emulator, name)
+    wanted = {"id": "string", "price": "double"}
+    assert columns(tables(emulator, name)["event_type_x"]) == wanted
+    partitions = glue.get_partitions(DatabaseName=name, TableName="event_type_x")["Partitions"]
+    assert [columns(one) for one in partitions] == [wanted, wanted]
+
+
 @promised("https://docs.aws.amazon.com/glue/latest/webapi/API_StartCrawler.html", closed_by="glue_crawler")
-def test_a_running_crawler_refuses_a_second_start(emulator: Emulator, name: str) -> None:
-    """CrawlerRunningException."""
+def test_a_running_crawler_refuses_a_second_start_and_any_change(emulator: Emulator, name: str) -> None:
+    """CrawlerRunningException, CrawlerNotRunningException."""
     make_bucket(emulator, name)
     for number in range(20):
         put_lines(emulator, name, f"raw/event_type=x/day={number:02d}", *({"id": n} for n in range(10_000)))
     make_crawler(emulator, name)
     glue = emulator.client("glue")
     glue.start_crawler(Name=name)
-    with pytest.raises(ClientError, match="CrawlerRunningException"):
-        glue.start_crawler(Name=name)
+    for refused in (glue.start_crawler, glue.delete_crawler, glue.update_crawler):
+        with pytest.raises(ClientError, match="CrawlerRunningException"):
+            refused(Name=name)
     glue.stop_crawler(Name=name)
     crawler = wait_for(
         lambda: (one := glue.get_crawler(Name=name)["Crawler"])["State"] == "READY" and one, "the crawl's end"
     )
     assert crawler["LastCrawl"]["Status"] == "CANCELLED"
+    with pytest.raises(ClientError, match="CrawlerNotRunningException"):
+        glue.stop_crawler(Name=name)
 
 
 @promised("https://docs.aws.amazon.com/glue/latest/webapi/API_LastCrawlInfo.html", closed_by="glue_crawler")
@@ -195,41 +281,106 @@ def test_a_missing_bucket_fails_the_crawl(emulator: Emulator, name: str) -> None
     assert name in last["ErrorMessage"]
 
 
-@promised("https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html", closed_by="athena")
-def test_athena_reads_a_crawled_table_in_the_types_of_the_catalog(emulator: Emulator, name: str) -> None:
-    at = "2026-11-21T08:00:00.500Z"
+@promised("https://docs.aws.amazon.com/glue/latest/webapi/API_LastCrawlInfo.html", closed_by="glue_crawler")
+def test_the_last_crawl_names_its_lines_in_the_log(emulator: Emulator, name: str) -> None:
+    """LogGroup, LogStream, MessagePrefix."""
     make_bucket(emulator, name)
-    put_lines(emulator, name, "raw/event_type=x/day=01", {"id": "007", "place": {"x": 1}}, {"id": "2", "n": 5})
-    put_lines(emulator, name, "raw/event_type=x/day=02", {"id": "3", "n": 2**40, "at": at})
+    put_lines(emulator, name, "raw/event_type=x/day=01", {"id": "a"})
     make_crawler(emulator, name)
     crawl(emulator, name)
-    sql = "SELECT id, n, place.x, at, day FROM event_type_x WHERE day >= '01' ORDER BY day, id"
+    last = crawl(emulator, name)["LastCrawl"]
+    events = emulator.client("logs").get_log_events(logGroupName=last["LogGroup"], logStreamName=last["LogStream"])
+    lines = [event["message"] for event in events["events"]]
+    assert any("Created table event_type_x" in line for line in lines)
+    of_the_last = [line for line in lines if line.startswith(f"[{last['MessagePrefix']}] ")]
+    assert 0 < len(of_the_last) < len(lines)
+
+
+@promised("https://docs.aws.amazon.com/athena/latest/ug/openx-json-serde.html", closed_by="athena")
+def test_athena_reads_a_crawled_table_in_the_types_of_the_catalog(emulator: Emulator, name: str) -> None:
+    moment = "2026-11-21T08:00:00.500Z"
+    make_bucket(emulator, name)
+    put_lines(emulator, name, "raw/event_type=x/day=01", {"id": "007", "place": {"x": 1}}, {"id": "2", "n": 5})
+    put_lines(emulator, name, "raw/event_type=x/day=02", {"id": "3", "n": 2**40, "moment": moment})
+    make_crawler(emulator, name)
+    crawl(emulator, name)
+    sql = "SELECT id, n, place.x, moment, day FROM event_type_x WHERE day >= '01' ORDER BY day, id"
     assert query(emulator, name, sql) == [
         ["007", None, "1", None, "01"],
         ["2", "5", None, None, "01"],
-        ["3", str(2**40), None, at, "02"],
+        ["3", str(2**40), None, moment, "02"],
     ]
 
 
-@promised("https://docs.aws.amazon.com/glue/latest/webapi/API_GetPartitions.html", closed_by="glue_catalog")
-def test_partitions_can_be_asked_for_by_expression_and_page(emulator: Emulator, name: str) -> None:
+def make_partitioned_table(emulator: Emulator, name: str) -> None:
+    """Six partitions, of the years 999, 2025 and 2026 and the days 01 and 02."""
     glue = emulator.client("glue")
     glue.create_database(DatabaseInput={"Name": name})
     keys = [{"Name": "year", "Type": "int"}, {"Name": "day", "Type": "string"}]
     glue.create_table(DatabaseName=name, TableInput={"Name": "t", "PartitionKeys": keys})
     wanted = [{"Values": [str(year), day]} for year in (999, 2025, 2026) for day in ("01", "02")]
     glue.batch_create_partition(DatabaseName=name, TableName="t", PartitionInputList=wanted)
-    found = glue.get_partitions(DatabaseName=name, TableName="t", Expression="year > 2000 AND day IN ('02')")
-    assert [one["Values"] for one in found["Partitions"]] == [["2025", "02"], ["2026", "02"]]
+
+
+@promised("https://docs.aws.amazon.com/glue/latest/webapi/API_GetPartitions.html", closed_by="glue_catalog")
+def test_partitions_can_be_asked_for_by_expression(emulator: Emulator, name: str) -> None:
+    make_partitioned_table(emulator, name)
+    glue = emulator.client("glue")
+
+    def chosen(expression: str) -> list[list[str]]:
+        found = glue.get_partitions(DatabaseName=name, TableName="t", Expression=expression)["Partitions"]
+        return [one["Values"] for one in found]
+
+    assert chosen("year > 2000 AND day IN ('02')") == [["2025", "02"], ["2026", "02"]]
+    assert chosen("(year = 999 OR year BETWEEN 2026 AND 2030) AND day LIKE '%1'") == [["999", "01"], ["2026", "01"]]
+    with pytest.raises(ClientError, match="InvalidInputException"):
+        chosen("no_such_key = 1")
+
+
+@promised("https://docs.aws.amazon.com/glue/latest/webapi/API_GetPartitions.html", closed_by="glue_catalog")
+def test_partitions_can_be_asked_for_by_page(emulator: Emulator, name: str) -> None:
+    make_partitioned_table(emulator, name)
+    glue = emulator.client("glue")
     first = glue.get_partitions(DatabaseName=name, TableName="t", MaxResults=4)
     rest = glue.get_partitions(DatabaseName=name, TableName="t", NextToken=first["NextToken"])
-    assert (len(first["Partitions"]), len(rest["Partitions"])) == (4, 2)
-    glue.update_partition(
-        DatabaseName=name, TableName="t", PartitionValueList=["2026", "02"],
-        PartitionInput={"Values": ["2026", "02"], "Parameters": {"seen": "yes"}},
-    )  # fmt: skip
-    changed = glue.get_partition(DatabaseName=name, TableName="t", PartitionValues=["2026", "02"])["Partition"]
-    assert changed["Parameters"] == {"seen": "yes"}
+    assert (len(first["Partitions"]), len(rest["Partitions"]), "NextToken" in rest) == (4, 2, False)
+
+
+@promised("https://docs.aws.amazon.com/glue/latest/webapi/API_UpdatePartition.html", closed_by="glue_catalog")
+def test_a_partition_can_be_updated(emulator: Emulator, name: str) -> None:
+    make_partitioned_table(emulator, name)
+    glue = emulator.client("glue")
+    changed = {"Values": ["2026", "02"], "Parameters": {"seen": "yes"}}
+    place = {"DatabaseName": name, "TableName": "t"}
+    glue.update_partition(**place, PartitionValueList=["2026", "02"], PartitionInput=changed)
+    found = glue.get_partition(**place, PartitionValues=["2026", "02"])["Partition"]
+    assert found["Parameters"] == {"seen": "yes"}
+    with pytest.raises(ClientError, match="EntityNotFoundException"):
+        glue.update_partition(**place, PartitionValueList=["2027", "01"], PartitionInput=changed)
+
+
+@promised("https://docs.aws.amazon.com/glue/latest/webapi/API_BatchDeletePartition.html", closed_by="glue_catalog")
+def test_partitions_can_be_deleted_together(emulator: Emulator, name: str) -> None:
+    make_partitioned_table(emulator, name)
+    glue = emulator.client("glue")
+    gone = [{"Values": ["999", "01"]}, {"Values": ["999", "02"]}, {"Values": ["1", "1"]}]
+    answer = glue.batch_delete_partition(DatabaseName=name, TableName="t", PartitionsToDelete=gone)
+    assert [one["PartitionValues"] for one in answer["Errors"]] == [["1", "1"]]
+    assert len(glue.get_partitions(DatabaseName=name, TableName="t")["Partitions"]) == 4
+
+
+@promised("https://docs.aws.amazon.com/glue/latest/webapi/API_CreateTable.html")
+def test_a_table_is_created_once(emulator: Emulator, name: str) -> None:
+    """AlreadyExistsException, EntityNotFoundException."""
+    glue = emulator.client("glue")
+    glue.create_database(DatabaseInput={"Name": name})
+    with pytest.raises(ClientError, match="EntityNotFoundException"):
+        glue.get_table(DatabaseName=name, Name="t")
+    glue.create_table(DatabaseName=name, TableInput={"Name": "t"})
+    with pytest.raises(ClientError, match="AlreadyExistsException"):
+        glue.create_table(DatabaseName=name, TableInput={"Name": "t"})
+    with pytest.raises(ClientError, match="AlreadyExistsException"):
+        glue.create_database(DatabaseInput={"Name": name})
 
 
 @promised("https://docs.aws.amazon.com/glue/latest/webapi/API_UpdateTable.html")
