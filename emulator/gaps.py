@@ -11,7 +11,7 @@ NOT_HERE = {
     "Firehose": "de-aggregation, backup buckets, other compressions, formats and destinations than gzip to S3",
     "Glue jobs": "workers on other machines, modules installed by pip (wheels in S3 are taken), schedules, bookmarks",
     "S3": "inventory, S3 Select, what Intelligent-Tiering moves by itself, restores of versions that are not current",
-    "Glue crawlers": "classifiers of one's own, CSV, schedules; tables are always grouped as CombineCompatibleSchemas groups them",
+    "Glue crawlers": "classifiers of one's own, CSV, schedules, grouping without CombineCompatibleSchemas",
     "Glue catalog": "versions of tables, search, column statistics by the crawler",
     "Athena": "Iceberg tables and DDL; it reads a table whose key repeats a column, which AWS refuses",
     "IAM": "no request is checked against a policy",
