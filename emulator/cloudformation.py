@@ -5,7 +5,7 @@ Does not belong here: the list of what is stored (stored_properties.py), what th
 
     S3 bucket       LifecycleConfiguration, BucketEncryption, OwnershipControls, VersioningConfiguration, Tags
     DynamoDB table  TimeToLiveSpecification, PointInTimeRecoverySpecification, SSESpecification
-    Kinesis stream  StreamEncryption; a change of ShardCount fails the update instead of doing nothing
+    Kinesis stream  StreamEncryption; a change of ShardCount
     Lambda          ReservedConcurrentExecutions; code that is not in its bucket fails the stack
     Glue job        ExecutionProperty
     Firehose        an update is refused for what a creation is refused for
@@ -222,15 +222,10 @@ def _apply_stream(name: str, old: _Properties, new: _Properties) -> None:
         _checked("StreamEncryption", kinesis._start_stream_encryption({"StreamName": name, **encryption}))
     elif "StreamEncryption" in old:
         kinesis._stop_stream_encryption({"StreamName": name})
-
-
-def _refuse_resharding(name: str, old: _Properties, new: _Properties) -> None:
-    """ministack would say UPDATE_COMPLETE and keep the shards; its UpdateShardCount would drop their records."""
-    before, after = old.get("ShardCount"), new.get("ShardCount")
-    if after is not None and str(before) != str(after):
-        raise ValueError(
-            f"ShardCount of {name} cannot change from {before} to {after} on the emulator; make a new stream"
-        )
+    # a stream that is made has its shards; on-demand streams name none
+    if old and new.get("ShardCount") is not None:
+        change = {"StreamName": name, "TargetShardCount": int(new["ShardCount"]), "ScalingType": "UNIFORM_SCALING"}
+        _checked("ShardCount", kinesis._update_shard_count(change))
 
 
 # ---- Firehose

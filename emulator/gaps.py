@@ -6,7 +6,10 @@ Belongs in here: a gap that somebody who reads a green run must know of. Whoever
 from __future__ import annotations
 
 NOT_HERE = {
-    "Kinesis": "throughput limits and resharding; a changed shard count fails the deploy",
+    "Kinesis": "on-demand streams that grow (they keep four shards), a change of the mode, the status UPDATING, "
+    "ShardFilter, limits of enhanced fan-out and of the calls that describe and list",
+    "Kinesis to Lambda": "its reading uses up nothing of a shard's GetRecords limits; tumbling windows, enhanced "
+    "fan-out, AT_TIMESTAMP in a template",
     "Lambda": "memory limits and a sandbox: a function is a process of the server's own user",
     "Firehose": "de-aggregation, backup buckets, other compressions, formats and destinations than gzip to S3",
     "Glue jobs": "workers on other machines, modules installed by pip (wheels in S3 are taken), schedules, bookmarks",

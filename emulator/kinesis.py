@@ -1,6 +1,8 @@
 """Kinesis: sequence numbers of AWS's shape and order, and an expiry that costs nothing while nothing is old.
 
-Belongs in here: the records of a shard. Does not belong here: who reads them (kinesis_event_source.py).
+Belongs in here: the records of a shard and how long they stay. Does not belong here: how they come in
+(kinesis_writing.py), which shards there are (kinesis_resharding.py), who reads them (kinesis_reading.py,
+kinesis_event_source.py).
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ import threading
 import time
 from typing import Any
 
-from emulator import patches
+from emulator import clock, patches
 
 FIX = "kinesis"
 _SEQUENCE_DIGITS = 56
@@ -41,8 +43,15 @@ def next_sequence_number() -> str:
 
 def expire_records(stream: dict[str, Any]) -> None:
     """Drops what is older than the retention; ministack copies every record of the stream on every put for it."""
-    oldest_kept = time.time() - stream["RetentionPeriodHours"] * 3600
+    oldest_kept = clock.now() - stream["RetentionPeriodHours"] * 3600
     for shard in stream["shards"].values():
         records = shard["records"]
         if records and records[0]["ApproximateArrivalTimestamp"] < oldest_kept:
             shard["records"] = [one for one in records if one["ApproximateArrivalTimestamp"] >= oldest_kept]
+    if any(shard.get("closed_at", oldest_kept) < oldest_kept for shard in stream["shards"].values()):
+        # a new table, since readers may be walking through the old one
+        stream["shards"] = {
+            shard_id: shard
+            for shard_id, shard in stream["shards"].items()
+            if shard.get("closed_at", oldest_kept) >= oldest_kept
+        }

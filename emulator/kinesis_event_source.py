@@ -1,15 +1,14 @@
-"""Kinesis to Lambda: one worker a shard, retries as the mapping says, positions by sequence number.
+"""Kinesis to Lambda: workers for each shard, retries as the mapping says, parents before their children.
 
 Belongs in here: what an event source mapping of a stream promises
 (https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-create.html): order within a shard, shards that do not
-wait for each other, MaximumRetryAttempts, BisectBatchOnFunctionError, ReportBatchItemFailures, OnFailure,
-MaximumBatchingWindowInSeconds, MaximumRecordAgeInSeconds. Does not belong here: mappings of queues (ministack's own),
-ParallelizationFactor (one batch a shard at a time).
+wait for each other, ParallelizationFactor, MaximumRetryAttempts, BisectBatchOnFunctionError, ReportBatchItemFailures,
+OnFailure, MaximumBatchingWindowInSeconds, MaximumRecordAgeInSeconds. Does not belong here: how far a mapping is
+(kinesis_positions.py); mappings of queues (ministack's own).
 """
 
 from __future__ import annotations
 
-import bisect
 import contextvars
 import hashlib
 import json
@@ -19,11 +18,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from ministack.core import arn as arns
 from ministack.core import responses
 from ministack.services import cloudwatch, kinesis, lambda_svc, sns, sqs
 
-from emulator import patches
+from emulator import kinesis_positions, kinesis_reading, kinesis_resharding, lambda_metrics, patches
 
 FIX = "kinesis_event_source"
 
@@ -32,6 +30,7 @@ _RECORD_OVERHEAD_BYTES = 600
 _FIRST_BACKOFF_SECONDS = 0.2
 _LONGEST_BACKOFF_SECONDS = 10.0
 _IDLE_SECONDS = 1.0
+_SUPERVISE_EVERY_SECONDS = 0.2
 _DRAIN_SECONDS = 10.0
 _FOREVER = -1
 
@@ -62,7 +61,9 @@ class _Wake:
 
 
 stopping = threading.Event()
-_workers: dict[tuple[str, str, str, str], threading.Thread] = {}
+# account, region, mapping, shard; then the lane and how many lanes the shard has
+_Key = tuple[str, str, str, str, int, int]
+_workers: dict[_Key, threading.Thread] = {}
 _wake: _Wake
 
 
@@ -73,22 +74,9 @@ def install() -> None:
     patches.replace(FIX, "services.lambda_svc:_poll_kinesis", lambda: False)
     poll_queues = patches.replace(FIX, "services.lambda_svc:_poll_sqs", None)
     lambda_svc._poll_sqs = lambda: False if stopping.is_set() else poll_queues()
-    anchor = patches.replace(FIX, "services.lambda_svc:_init_stream_position", None)
-    lambda_svc._init_stream_position = lambda *arguments: _anchor(anchor, *arguments)
+    kinesis_positions.install_anchor(FIX)
     threading.Thread(target=_supervise, name="event-sources", daemon=True).start()
     patches.at_shutdown(10, _stop)
-
-
-def _anchor(original: Any, mapping_id: str, source_arn: str, starting: str) -> None:
-    """A mapping that starts at LATEST sees what is put after it was made, not what comes after its first poll."""
-    original(mapping_id, source_arn, starting)
-    stream = _stream_of(source_arn)
-    if stream is None:
-        return
-    lambda_svc._kinesis_positions[mapping_id] = {
-        shard_id: shard["records"][-1]["SequenceNumber"] if starting == "LATEST" and shard["records"] else ""
-        for shard_id, shard in stream["shards"].items()
-    }
 
 
 def _stop() -> None:
@@ -102,36 +90,40 @@ def _stop() -> None:
         time.sleep(0.02)
 
 
-def _stream_of(source_arn: str) -> dict[str, Any] | None:
-    try:
-        parsed = arns.parse_arn(source_arn)
-    except arns.ArnParseError:
-        return None
-    if parsed.service != "kinesis":
-        return None
-    name = lambda_svc._kinesis_stream_name_from_arn_spec(parsed)
-    stream = kinesis._streams.get_scoped(parsed.account_id, parsed.region, name) if name else None
-    return stream if stream and stream.get("StreamARN") == source_arn else None
-
-
 def _supervise() -> None:
-    """Keeps one worker for each shard of each enabled mapping."""
+    """Keeps the workers of each shard of each enabled mapping; a shard's begin when its parents are read."""
     while not stopping.is_set():
-        for account, region, mapping in lambda_svc._iter_all_esms():
-            stream = _stream_of(mapping.get("EventSourceArn", ""))
-            if stream is None or not mapping.get("Enabled", True):
-                continue
-            for shard_id in list(stream["shards"]):
-                key = (account, region, mapping["UUID"], shard_id)
-                worker = _workers.get(key)
-                if worker is None or not worker.is_alive():
-                    context = contextvars.copy_context()
-                    shard = _ShardWorker(account, region, mapping["UUID"], shard_id)
-                    _workers[key] = threading.Thread(target=context.run, args=(shard.run,), name=shard_id, daemon=True)
-                    _workers[key].start()
         for key in [key for key, worker in _workers.items() if not worker.is_alive()]:
             del _workers[key]
-        stopping.wait(0.2)
+        for account, region, mapping in lambda_svc._iter_all_esms():
+            stream = kinesis_positions.stream_of(mapping.get("EventSourceArn", ""))
+            if stream is not None and mapping.get("Enabled", True):
+                context = contextvars.copy_context()
+                context.run(_supervise_mapping, account, region, mapping, stream)
+        stopping.wait(_SUPERVISE_EVERY_SECONDS)
+
+
+def _supervise_mapping(account: str, region: str, mapping: dict[str, Any], stream: dict[str, Any]) -> None:
+    _act_for(account, region)
+    mapping_id, lanes = mapping["UUID"], kinesis_positions.lanes_of(mapping)
+    for shard_id in kinesis_positions.readable_shards(mapping_id, stream):
+        at_work = [key for key in _workers if key[:4] == (account, region, mapping_id, shard_id)]
+        if any(key[5] != lanes for key in at_work):
+            # the factor changed: the old lanes end their batches first
+            continue
+        if not at_work:
+            kinesis_positions.regroup(mapping_id, shard_id, lanes)
+        for lane in range(lanes):
+            key: _Key = (account, region, mapping_id, shard_id, lane, lanes)
+            if key not in _workers:
+                worker = _ShardWorker(account, region, mapping_id, shard_id, lane, lanes)
+                _workers[key] = threading.Thread(target=worker.run, name=f"{shard_id}/{lane}", daemon=True)
+                _workers[key].start()
+
+
+def _act_for(account: str, region: str) -> None:
+    responses._request_account_id.set(account)
+    responses._request_region.set(region)
 
 
 @dataclass
@@ -149,17 +141,20 @@ class _ShardWorker:
     region: str
     mapping_id: str
     shard_id: str
+    # of several lanes, each takes its share of the partition keys
+    lane: int
+    lanes: int
     # what is left of the batch that was read; halves of a bisected one come before what followed them
     pending: list[_Batch] = field(default_factory=list)
     backoff_seconds: float = 0.0
 
     def run(self) -> None:
-        responses._request_account_id.set(self.account)
-        responses._request_region.set(self.region)
+        _act_for(self.account, self.region)
+        lambda_metrics.is_by_event_source.set(True)
         while not stopping.is_set():
             mapping = lambda_svc._esms.get(self.mapping_id)
-            stream = _stream_of(mapping["EventSourceArn"]) if mapping and mapping.get("Enabled", True) else None
-            if mapping is None or stream is None or self.shard_id not in stream["shards"]:
+            stream = kinesis_positions.stream_of(mapping["EventSourceArn"]) if mapping else None
+            if mapping is None or stream is None or not self._is_wanted(mapping, stream):
                 return
             try:
                 self._step(mapping, stream)
@@ -167,66 +162,72 @@ class _ShardWorker:
                 logger.exception("the event source worker of %s met an error and goes on", self.shard_id)
                 stopping.wait(_IDLE_SECONDS)
 
+    def _is_wanted(self, mapping: dict[str, Any], stream: dict[str, Any]) -> bool:
+        shard = stream["shards"].get(self.shard_id)
+        if not mapping.get("Enabled", True) or shard is None or kinesis_positions.lanes_of(mapping) != self.lanes:
+            return False
+        return not kinesis_positions.is_at_end(shard, self._position())
+
     def _step(self, mapping: dict[str, Any], stream: dict[str, Any]) -> None:
         function, _ = lambda_svc._get_func_record_for_qualifier(mapping["FunctionName"], mapping.get("Qualifier"))
-        if function is None or stream["StreamStatus"] != "ACTIVE" or not self._parent_is_read(mapping, stream):
+        if function is None or stream["StreamStatus"] != "ACTIVE":
             stopping.wait(_IDLE_SECONDS)
             return
         if not self.pending:
             generation = _wake.generation
-            records = self._read(mapping, stream)
-            if not records:
+            read = self._read(mapping, stream)
+            if read is None:
                 _wake.wait_for_more_than(generation, _IDLE_SECONDS)
                 return
-            self.pending = [_Batch(records, records[-1]["SequenceNumber"])]
+            self.pending = [read]
         self._deliver(mapping, stream, function)
         if self.backoff_seconds:
             stopping.wait(self.backoff_seconds)
 
     # ---- reading
 
-    def _position(self, mapping: dict[str, Any]) -> str:
-        """The sequence number up to which this mapping is done; a shard that came later is read from its start."""
-        positions = lambda_svc._kinesis_positions.get(self.mapping_id)
-        if positions is None:
-            positions = lambda_svc._kinesis_positions[self.mapping_id] = {}
-        return str(positions.setdefault(self.shard_id, ""))
+    def _position(self) -> str:
+        return kinesis_positions.position(self.mapping_id, self.shard_id, self.lane, self.lanes)
 
-    def _parent_is_read(self, mapping: dict[str, Any], stream: dict[str, Any]) -> bool:
-        parent_id = stream["shards"][self.shard_id].get("parent_shard_id")
-        parent = stream["shards"].get(parent_id) if parent_id else None
-        if not parent or not parent["records"]:
-            return True
-        positions = lambda_svc._kinesis_positions.get(self.mapping_id) or {}
-        return str(positions.get(parent_id, "")) >= parent["records"][-1]["SequenceNumber"]
+    def _advance(self, sequence_number: str) -> None:
+        kinesis_positions.advance(self.mapping_id, self.shard_id, self.lane, self.lanes, sequence_number)
 
-    def _read(self, mapping: dict[str, Any], stream: dict[str, Any]) -> list[dict[str, Any]]:
+    def _read(self, mapping: dict[str, Any], stream: dict[str, Any]) -> _Batch | None:
         """The next batch: up to BatchSize or the payload limit, or what came within the batch window."""
         size = int(mapping.get("BatchSize") or 100)
         window_seconds = float(mapping.get("MaximumBatchingWindowInSeconds") or 0)
         deadline: float | None = None
         while True:
             generation = _wake.generation
-            batch, full = self._available(stream, self._position(mapping), size)
-            if not batch or full or not window_seconds or stopping.is_set():
-                return batch
+            batch, is_full = self._available(stream, size)
             now = time.monotonic()
             deadline = deadline or now + window_seconds
-            if now >= deadline:
+            if batch is None or is_full or now >= deadline or stopping.is_set():
                 return batch
             _wake.wait_for_more_than(generation, deadline - now)
 
-    def _available(self, stream: dict[str, Any], position: str, size: int) -> tuple[list[dict[str, Any]], bool]:
-        records = stream["shards"][self.shard_id]["records"]
-        start = bisect.bisect_right(records, position, key=lambda record: record["SequenceNumber"])
-        batch: list[dict[str, Any]] = []
+    def _available(self, stream: dict[str, Any], size: int) -> tuple[_Batch | None, bool]:
+        """What there is for a batch, and whether it holds as much as one may."""
+        shard = stream["shards"][self.shard_id]
+        records = shard["records"]
+        start = kinesis_reading.first_after(records, self._position())
+        taken: list[dict[str, Any]] = []
         payload_bytes = 0
-        for record in records[start : start + size]:
+        for index in range(start, len(records)):
+            record = records[index]
+            if not kinesis_positions.is_of_lane(record, self.lane, self.lanes):
+                continue
             payload_bytes += len(record["Data"]) + _RECORD_OVERHEAD_BYTES
-            if batch and payload_bytes > _PAYLOAD_LIMIT_BYTES:
-                return batch, True
-            batch.append(record)
-        return batch, len(batch) >= size
+            if len(taken) == size or (taken and payload_bytes > _PAYLOAD_LIMIT_BYTES):
+                return _Batch(taken, taken[-1]["SequenceNumber"]), True
+            taken.append(record)
+        if not taken:
+            if start < len(records):
+                # all of it belongs to other lanes
+                self._advance(records[-1]["SequenceNumber"])
+            return None, False
+        # what a closed shard has left will not become more
+        return _Batch(taken, taken[-1]["SequenceNumber"]), len(taken) == size or not kinesis_resharding.is_open(shard)
 
     # ---- delivering
 
@@ -241,15 +242,15 @@ class _ShardWorker:
             [self._event(record, stream, function) for record in batch.records], mapping
         )
         if not events:
-            self._done(mapping, batch)
+            self._done(batch)
             return
-        started = time.monotonic()
+        kinesis_reading.note_age(stream, batch.records[-1])
+        _publish_age(mapping, batch.records[-1])
         result = lambda_svc._execute_function(function, {"Records": events})
         failed_from = _failed_from(mapping, batch, result)
-        self._publish_metrics(mapping, time.monotonic() - started, result, oldest_age_seconds)
         if failed_from is None:
             mapping["LastProcessingResult"] = f"OK - {len(events)} records"
-            self._done(mapping, batch)
+            self._done(batch)
         elif result.get("throttle"):
             self._back_off()
         else:
@@ -281,21 +282,16 @@ class _ShardWorker:
     def _back_off(self) -> None:
         self.backoff_seconds = min(_LONGEST_BACKOFF_SECONDS, self.backoff_seconds * 2 or _FIRST_BACKOFF_SECONDS)
 
-    def _done(self, mapping: dict[str, Any], batch: _Batch) -> None:
+    def _done(self, batch: _Batch) -> None:
         self._advance(batch.last_sequence_number)
         self.pending.pop(0)
         self.backoff_seconds = 0.0
-
-    def _advance(self, sequence_number: str) -> None:
-        positions = lambda_svc._kinesis_positions.get(self.mapping_id)
-        if positions is not None:
-            positions[self.shard_id] = sequence_number
 
     def _give_up(self, mapping: dict[str, Any], function: dict[str, Any], batch: _Batch, condition: str) -> None:
         destination = ((mapping.get("DestinationConfig") or {}).get("OnFailure") or {}).get("Destination")
         if destination:
             _send_failure(destination, _failure_record(mapping, function, self.shard_id, batch, condition))
-        self._done(mapping, batch)
+        self._done(batch)
 
     def _event(self, record: dict[str, Any], stream: dict[str, Any], function: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -315,14 +311,12 @@ class _ShardWorker:
             "eventSourceARN": stream["StreamARN"],
         }
 
-    def _publish_metrics(
-        self, mapping: dict[str, Any], seconds: float, result: dict[str, Any], age_seconds: float
-    ) -> None:
-        name = mapping["FunctionName"]
-        if not result.get("throttle"):
-            lambda_svc._emit_lambda_metrics(name, seconds * 1000, error=bool(result.get("error")), throttle=False)
-        age_milliseconds = max(0.0, age_seconds * 1000)
-        cloudwatch.record_metric("AWS/Lambda", "IteratorAge", age_milliseconds, "Milliseconds", {"FunctionName": name})
+
+def _publish_age(mapping: dict[str, Any], last_record: dict[str, Any]) -> None:
+    """https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html: "the age of the last record"."""
+    age_milliseconds = max(0.0, (time.time() - last_record["ApproximateArrivalTimestamp"]) * 1000)
+    dimensions = {"FunctionName": mapping["FunctionName"]}
+    cloudwatch.record_metric("AWS/Lambda", "IteratorAge", age_milliseconds, "Milliseconds", dimensions)
 
 
 def _failed_from(mapping: dict[str, Any], batch: _Batch, result: dict[str, Any]) -> int | None:

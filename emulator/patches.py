@@ -53,6 +53,64 @@ FIXES = (
         calls=("services.kinesis:_streams",),
     ),
     Fix(
+        "kinesis_resharding",
+        replaces=(
+            "services.kinesis:_split_shard",
+            "services.kinesis:_merge_shards",
+            "services.kinesis:_update_shard_count",
+            "services.kinesis:_route_to_shard",
+            "services.kinesis:_shard_out",
+            "services.kinesis:_list_shards",
+            "services.kinesis:_describe_stream_summary",
+        ),
+        calls=(
+            "services.kinesis:_resolve_stream",
+            "services.kinesis:_expire_records",
+            "services.kinesis:_next_sequence_number",
+            "services.kinesis:_compute_hash_ranges",
+            "services.kinesis:_max_shard_index",
+            "services.kinesis:esm_wake",
+            *_RESPONSES,
+        ),
+    ),
+    Fix(
+        "kinesis_writing",
+        replaces=(
+            "services.kinesis:_put_record",
+            "services.kinesis:_put_records",
+            "services.kinesis:_create_stream",
+        ),
+        calls=(
+            "services.kinesis:_resolve_stream",
+            "services.kinesis:_partition_key_to_hash",
+            "services.kinesis:_route_to_shard",
+            *_RESPONSES,
+        ),
+    ),
+    Fix(
+        "kinesis_reading",
+        replaces=("services.kinesis:_get_shard_iterator", "services.kinesis:_get_records"),
+        calls=(
+            "services.kinesis:_resolve_stream",
+            "services.kinesis:_expire_records",
+            "services.kinesis:_ensure_base64",
+            "services.kinesis:_shard_iterators",
+            "services.kinesis:_streams",
+            "services.kinesis:ITERATOR_EXPIRY_SECONDS",
+            *_RESPONSES,
+        ),
+    ),
+    Fix("kinesis_metrics", replaces=(), calls=("services.cloudwatch:record_metric",)),
+    Fix(
+        "lambda_metrics",
+        replaces=(
+            "services.lambda_svc:_execute_function",
+            "services.lambda_svc:_run_sqs_batch",
+            "services.lambda_svc:_emit_lambda_metrics",
+        ),
+        calls=("services.cloudwatch:record_metric",),
+    ),
+    Fix(
         "lambda_worker",
         replaces=("core.lambda_runtime:_PYTHON_WORKER_SCRIPT", "core.lambda_runtime:Worker.invoke"),
         calls=(
@@ -68,6 +126,7 @@ FIXES = (
             "services.lambda_svc:_poll_kinesis",
             "services.lambda_svc:_poll_sqs",
             "services.lambda_svc:_init_stream_position",
+            "services.lambda_svc:_create_esm",
             "services.kinesis:esm_wake",
         ),
         calls=(
@@ -77,7 +136,6 @@ FIXES = (
             "services.lambda_svc:_get_func_record_for_qualifier",
             "services.lambda_svc:_apply_filter_criteria",
             "services.lambda_svc:_execute_function",
-            "services.lambda_svc:_emit_lambda_metrics",
             "services.lambda_svc:_esm_inflight",
             "services.lambda_svc:_esms",
             "services.sqs:_queue_by_arn",
@@ -264,6 +322,7 @@ FIXES = (
             "services.dynamodb:_update_ttl",
             "services.dynamodb:_update_continuous_backups",
             "services.dynamodb:_sse_description_from_spec",
+            "services.kinesis:_update_shard_count",
             "services.kinesis:_start_stream_encryption",
             "services.kinesis:_stop_stream_encryption",
             "services.lambda_svc:_functions",

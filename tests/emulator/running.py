@@ -84,7 +84,7 @@ class Emulator:
 
     def client(self, service: str, **options: Any) -> Any:
         """One client a service and server: making one costs more than most requests."""
-        key = (self.endpoint, service, *sorted(options.items()))
+        key = (self.endpoint, service, json.dumps(options, sort_keys=True))
         if key not in self._clients:
             self._clients[key] = boto3.client(
                 service,
@@ -92,7 +92,7 @@ class Emulator:
                 region_name="eu-west-1",
                 aws_access_key_id="test",
                 aws_secret_access_key="test",
-                config=Config(retries={"max_attempts": 1}, s3={"addressing_style": "path"}, **options),
+                config=Config(**{"retries": {"max_attempts": 1}, "s3": {"addressing_style": "path"}, **options}),
             )
         return self._clients[key]
 

@@ -1,17 +1,336 @@
-"""A stream of records does what AWS documents of numbers, order and limits."""
+"""A stream of records does what AWS documents of numbers, order, limits and shards."""
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
 from tests.emulator.behaviours import promised
-from tests.emulator.running import Emulator
+from tests.emulator.running import Emulator, wait_for
 
 SERVICE = "Kinesis"
 
+KEYS = 2**128
+DAY_SECONDS = 86_400
+LIMITS = "https://docs.aws.amazon.com/streams/latest/dev/service-sizes-and-limits.html"
+API = "https://docs.aws.amazon.com/kinesis/latest/APIReference"
 
-@promised("https://docs.aws.amazon.com/kinesis/latest/APIReference/API_PutRecord.html", closed_by="kinesis")
+
+def client(emulator: Emulator) -> Any:
+    """One that tells a refusal instead of asking again."""
+    return emulator.client("kinesis", retries={"total_max_attempts": 1})
+
+
+def put(kinesis: Any, stream: str, *texts: str, at: int = 0) -> list[dict[str, Any]]:
+    """Records whose place in the stream is the hash key `at`."""
+    records = [{"Data": text.encode(), "PartitionKey": text, "ExplicitHashKey": str(at)} for text in texts]
+    answers: list[dict[str, Any]] = kinesis.put_records(StreamName=stream, Records=records)["Records"]
+    return answers
+
+
+def shards(kinesis: Any, stream: str) -> dict[str, dict[str, Any]]:
+    return {one["ShardId"]: one for one in kinesis.list_shards(StreamName=stream)["Shards"]}
+
+
+def open_shards(kinesis: Any, stream: str) -> dict[str, dict[str, Any]]:
+    listed = shards(kinesis, stream)
+    return {name: one for name, one in listed.items() if "EndingSequenceNumber" not in one["SequenceNumberRange"]}
+
+
+def hash_range(shard: dict[str, Any]) -> tuple[int, int]:
+    return int(shard["HashKeyRange"]["StartingHashKey"]), int(shard["HashKeyRange"]["EndingHashKey"])
+
+
+def iterator(kinesis: Any, stream: str, shard_id: str) -> str:
+    answer = kinesis.get_shard_iterator(StreamName=stream, ShardId=shard_id, ShardIteratorType="TRIM_HORIZON")
+    return str(answer["ShardIterator"])
+
+
+def texts(kinesis: Any, stream: str, shard_id: str) -> list[str]:
+    records = kinesis.get_records(ShardIterator=iterator(kinesis, stream, shard_id))["Records"]
+    return [one["Data"].decode() for one in records]
+
+
+def metric_sum(emulator: Emulator, stream: str, metric: str, statistic: str = "Sum") -> float | None:
+    points = emulator.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/Kinesis",
+        MetricName=metric,
+        Dimensions=[{"Name": "StreamName", "Value": stream}],
+        StartTime=datetime.now(UTC) - timedelta(minutes=10),
+        EndTime=datetime.now(UTC) + timedelta(minutes=1),
+        Period=3600,
+        Statistics=[statistic],
+    )["Datapoints"]
+    return sum(float(point[statistic]) for point in points) if points else None
+
+
+@promised(f"{API}/API_PutRecord.html", closed_by="kinesis")
 def test_sequence_numbers_are_56_digits_and_rise(emulator: Emulator, name: str) -> None:
     kinesis = emulator.client("kinesis")
     kinesis.create_stream(StreamName=name, ShardCount=1)
     numbers = [kinesis.put_record(StreamName=name, Data=b"x", PartitionKey="one")["SequenceNumber"] for _ in range(5)]
     assert numbers == sorted(numbers, key=int)
     assert {(len(number), number[:2]) for number in numbers} == {(56, "49")}
+
+
+# ---- limits
+
+
+@promised(f"{API}/API_PutRecords.html", closed_by="kinesis_writing")
+def test_a_shard_takes_1000_records_a_second_and_put_records_fails_in_part(emulator: Emulator, name: str) -> None:
+    kinesis = client(emulator)
+    kinesis.create_stream(StreamName=name, ShardCount=2)
+    started, taken = time.monotonic(), 0
+    for _ in range(20):
+        answer = kinesis.put_records(
+            StreamName=name,
+            Records=[{"Data": b"x", "PartitionKey": str(n), "ExplicitHashKey": "0"} for n in range(499)]
+            + [{"Data": b"x", "PartitionKey": "other", "ExplicitHashKey": str(KEYS - 1)}],
+        )
+        taken += 499 - answer["FailedRecordCount"]
+        if answer["FailedRecordCount"]:
+            break
+    assert 1000 <= taken <= 1000 * (1 + time.monotonic() - started)
+    failed = [one for one in answer["Records"] if "ErrorCode" in one]
+    assert len(answer["Records"]) == 500 and len(failed) == answer["FailedRecordCount"]
+    assert {one["ErrorCode"] for one in failed} == {"ProvisionedThroughputExceededException"}
+    assert all("SequenceNumber" not in one for one in failed)
+    assert f"shardId-000000000000 in stream {name}" in failed[0]["ErrorMessage"]
+    assert answer["Records"][-1]["ShardId"] == "shardId-000000000001", "the other shard takes its own"
+    read = kinesis.get_records(ShardIterator=iterator(kinesis, name, "shardId-000000000000"))["Records"]
+    assert len(read) == taken, "what was refused is not there"
+
+
+@promised(LIMITS, closed_by="kinesis_writing")
+def test_a_shard_takes_one_mebibyte_a_second_and_put_record_raises(emulator: Emulator, name: str) -> None:
+    kinesis = client(emulator)
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    kinesis.put_record(StreamName=name, Data=bytes(1_000_000), PartitionKey="one")
+    with pytest.raises(kinesis.exceptions.ProvisionedThroughputExceededException):
+        kinesis.put_record(StreamName=name, Data=bytes(1_000_000), PartitionKey="one")
+    time.sleep(1)
+    kinesis.put_record(StreamName=name, Data=bytes(1_000_000), PartitionKey="one")
+
+
+@promised("https://docs.aws.amazon.com/streams/latest/dev/how-do-i-size-a-stream.html", closed_by="kinesis_writing")
+def test_a_new_on_demand_stream_takes_four_megabytes_a_second(emulator: Emulator, name: str) -> None:
+    kinesis = client(emulator)
+    kinesis.create_stream(StreamName=name, StreamModeDetails={"StreamMode": "ON_DEMAND"})
+    records = [
+        {"Data": bytes(50_000), "PartitionKey": str(n), "ExplicitHashKey": str(n * KEYS // 100)} for n in range(100)
+    ]
+    answer = kinesis.put_records(StreamName=name, Records=records)
+    assert 4_000_000 <= (100 - answer["FailedRecordCount"]) * 50_000 <= 4 * 1024**2
+
+
+@promised(f"{API}/API_GetRecords.html", closed_by="kinesis_reading")
+def test_a_shard_answers_five_get_records_a_second(emulator: Emulator, name: str) -> None:
+    kinesis = client(emulator)
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    here, answered = iterator(kinesis, name, "shardId-000000000000"), 0
+    with pytest.raises(kinesis.exceptions.ProvisionedThroughputExceededException):
+        for _ in range(50):
+            kinesis.get_records(ShardIterator=here)
+            answered += 1
+    assert answered >= 5
+    time.sleep(0.3)
+    kinesis.get_records(ShardIterator=here)
+
+
+@promised(f"{API}/API_GetRecords.html", closed_by="kinesis_reading")
+def test_a_shard_gives_two_mebibytes_a_second(emulator: Emulator, name: str) -> None:
+    kinesis = client(emulator)
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    fill(kinesis, name, 3)
+    first = kinesis.get_records(ShardIterator=iterator(kinesis, name, "shardId-000000000000"))
+    assert len(first["Records"]) == 3
+    with pytest.raises(kinesis.exceptions.ProvisionedThroughputExceededException):
+        kinesis.get_records(ShardIterator=first["NextShardIterator"])
+
+
+@pytest.mark.long
+@promised(f"{API}/API_GetRecords.html", closed_by="kinesis_reading")
+def test_an_answer_holds_ten_mebibytes_and_costs_five_seconds(emulator: Emulator, name: str) -> None:
+    kinesis = client(emulator)
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    fill(kinesis, name, 11)
+    first = kinesis.get_records(ShardIterator=iterator(kinesis, name, "shardId-000000000000"))
+    assert len(first["Records"]) == 10 and first["MillisBehindLatest"] > 0
+    time.sleep(4)
+    with pytest.raises(kinesis.exceptions.ProvisionedThroughputExceededException):
+        kinesis.get_records(ShardIterator=first["NextShardIterator"])
+    time.sleep(1.2)
+    assert len(kinesis.get_records(ShardIterator=first["NextShardIterator"])["Records"]) == 1
+
+
+def fill(kinesis: Any, stream: str, records: int) -> None:
+    """So many records of nearly 1 MiB, each as soon as the one shard takes it."""
+
+    def is_taken() -> bool:
+        try:
+            kinesis.put_record(StreamName=stream, Data=bytes(1_040_000), PartitionKey="one")
+        except kinesis.exceptions.ProvisionedThroughputExceededException:
+            return False
+        return True
+
+    for _ in range(records):
+        wait_for(is_taken, "room in the shard")
+
+
+@promised(f"{API}/API_GetRecords.html", closed_by="kinesis_reading", only_here="moves the clock")
+def test_an_iterator_keeps_its_place_when_records_expire(emulator: Emulator, name: str) -> None:
+    kinesis = client(emulator)
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    put(kinesis, name, "a", "b")
+    read = kinesis.get_records(ShardIterator=iterator(kinesis, name, "shardId-000000000000"))
+    try:
+        emulator.fault(clock_ahead_seconds=DAY_SECONDS + 60)
+        assert texts(kinesis, name, "shardId-000000000000") == []
+    finally:
+        emulator.fault()
+    put(kinesis, name, "c")
+    behind = kinesis.get_records(ShardIterator=read["NextShardIterator"])["Records"]
+    assert [one["Data"] for one in behind] == [b"c"]
+
+
+# ---- resharding
+
+
+@promised(f"{API}/API_SplitShard.html", closed_by="kinesis_resharding")
+def test_a_split_shard_closes_and_two_children_share_its_keys(emulator: Emulator, name: str) -> None:
+    kinesis = client(emulator)
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    put(kinesis, name, "before")
+    kinesis.split_shard(StreamName=name, ShardToSplit="shardId-000000000000", NewStartingHashKey=str(KEYS // 4))
+    parent, lower, upper = shards(kinesis, name).values()
+    assert (
+        parent["SequenceNumberRange"]["EndingSequenceNumber"] < lower["SequenceNumberRange"]["StartingSequenceNumber"]
+    )
+    assert {lower["ParentShardId"], upper["ParentShardId"]} == {parent["ShardId"]}
+    assert (hash_range(lower), hash_range(upper)) == ((0, KEYS // 4 - 1), (KEYS // 4, KEYS - 1))
+    (after,) = put(kinesis, name, "after", at=KEYS // 4)
+    assert after["ShardId"] == upper["ShardId"]
+    assert texts(kinesis, name, parent["ShardId"]) == ["before"], "the parent keeps its records"
+    with pytest.raises(kinesis.exceptions.ResourceInUseException):
+        kinesis.split_shard(StreamName=name, ShardToSplit=parent["ShardId"], NewStartingHashKey="5")
+
+
+@promised(f"{API}/API_MergeShards.html", closed_by="kinesis_resharding")
+def test_merged_shards_close_and_one_child_names_both(emulator: Emulator, name: str) -> None:
+    kinesis = client(emulator)
+    kinesis.create_stream(StreamName=name, ShardCount=3)
+    first, second, third = shards(kinesis, name)
+    put(kinesis, name, "before", at=KEYS // 2)
+    with pytest.raises(kinesis.exceptions.InvalidArgumentException):
+        kinesis.merge_shards(StreamName=name, ShardToMerge=first, AdjacentShardToMerge=third)
+    kinesis.merge_shards(StreamName=name, ShardToMerge=first, AdjacentShardToMerge=second)
+    *_, child = shards(kinesis, name).values()
+    assert (child["ParentShardId"], child["AdjacentParentShardId"]) == (first, second)
+    assert hash_range(child) == (0, hash_range(shards(kinesis, name)[third])[0] - 1)
+    assert texts(kinesis, name, second) == ["before"]
+    summary = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
+    assert summary["OpenShardCount"] == 2
+
+
+@promised(f"{API}/API_GetRecords.html", closed_by="kinesis_resharding")
+def test_a_closed_shard_is_read_to_its_end_which_names_its_children(emulator: Emulator, name: str) -> None:
+    kinesis = client(emulator)
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    put(kinesis, name, "a", "b")
+    here = iterator(kinesis, name, "shardId-000000000000")
+    kinesis.split_shard(StreamName=name, ShardToSplit="shardId-000000000000", NewStartingHashKey=str(KEYS // 2))
+    part = kinesis.get_records(ShardIterator=here, Limit=1)
+    assert part["NextShardIterator"] and "ChildShards" not in part
+    rest = kinesis.get_records(ShardIterator=part["NextShardIterator"])
+    assert [one["Data"] for one in rest["Records"]] == [b"b"]
+    assert rest.get("NextShardIterator") is None and rest["MillisBehindLatest"] == 0
+    assert [(one["ShardId"], one["ParentShards"]) for one in rest["ChildShards"]] == [
+        ("shardId-000000000001", ["shardId-000000000000"]),
+        ("shardId-000000000002", ["shardId-000000000000"]),
+    ]
+
+
+@promised(f"{API}/API_UpdateShardCount.html", closed_by="kinesis_resharding")
+def test_a_changed_count_makes_equal_shards_and_loses_no_record(emulator: Emulator, name: str) -> None:
+    kinesis = client(emulator)
+    kinesis.create_stream(StreamName=name, ShardCount=2)
+    sent = {f"{count}-{part}" for count in (2, 4, 3) for part in range(8)}
+    for count in (4, 3, None):
+        before = len(open_shards(kinesis, name))
+        for part in range(8):
+            (answer,) = put(kinesis, name, f"{before}-{part}", at=part * KEYS // 8)
+            assert answer["ShardId"] in open_shards(kinesis, name)
+        if count is not None:
+            answer = kinesis.update_shard_count(StreamName=name, TargetShardCount=count, ScalingType="UNIFORM_SCALING")
+            assert (answer["CurrentShardCount"], answer["TargetShardCount"]) == (before, count)
+            widths = [end - start + 1 for start, end in map(hash_range, open_shards(kinesis, name).values())]
+            assert len(widths) == count and sum(widths) == KEYS
+            assert max(widths) - min(widths) <= count
+    assert {text for shard_id in shards(kinesis, name) for text in texts(kinesis, name, shard_id)} == sent
+
+
+@promised(f"{API}/API_UpdateShardCount.html", closed_by="kinesis_resharding")
+def test_a_count_over_double_or_under_half_or_of_an_on_demand_stream_is_refused(emulator: Emulator, name: str) -> None:
+    kinesis = client(emulator)
+    kinesis.create_stream(StreamName=name, ShardCount=4)
+    for count in (9, 1):
+        with pytest.raises(kinesis.exceptions.InvalidArgumentException):
+            kinesis.update_shard_count(StreamName=name, TargetShardCount=count, ScalingType="UNIFORM_SCALING")
+    kinesis.create_stream(StreamName=f"{name}x", StreamModeDetails={"StreamMode": "ON_DEMAND"})
+    with pytest.raises(kinesis.exceptions.ClientError, match="ValidationException"):
+        kinesis.update_shard_count(StreamName=f"{name}x", TargetShardCount=5, ScalingType="UNIFORM_SCALING")
+    assert len(shards(kinesis, name)) == 4
+
+
+@promised(
+    "https://docs.aws.amazon.com/streams/latest/dev/kinesis-using-sdk-java-after-resharding.html",
+    closed_by="kinesis_resharding",
+    only_here="moves the clock",
+)
+def test_a_closed_shard_is_listed_until_its_retention_ends(emulator: Emulator, name: str) -> None:
+    kinesis = client(emulator)
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    kinesis.split_shard(StreamName=name, ShardToSplit="shardId-000000000000", NewStartingHashKey=str(KEYS // 2))
+    children = set(open_shards(kinesis, name))
+    assert set(shards(kinesis, name)) == {"shardId-000000000000"} | children
+    try:
+        emulator.fault(clock_ahead_seconds=DAY_SECONDS + 60)
+        assert set(shards(kinesis, name)) == children
+    finally:
+        emulator.fault()
+
+
+# ---- metrics
+
+
+@promised("https://docs.aws.amazon.com/streams/latest/dev/monitoring-with-cloudwatch.html", closed_by="kinesis_metrics")
+def test_a_stream_counts_what_it_takes_and_refuses(emulator: Emulator, name: str) -> None:
+    """By StreamName: IncomingRecords, IncomingBytes, WriteProvisionedThroughputExceeded."""
+    kinesis = client(emulator)
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    records = [{"Data": bytes(100_000), "PartitionKey": "one"} for _ in range(15)]
+    refused = kinesis.put_records(StreamName=name, Records=records)["FailedRecordCount"]
+    assert refused == 5
+    wait_for(lambda: metric_sum(emulator, name, "IncomingRecords"), "the metrics", seconds=5)
+    assert metric_sum(emulator, name, "IncomingRecords") == 10
+    assert metric_sum(emulator, name, "IncomingBytes") == 10 * (100_000 + len("one"))
+    assert metric_sum(emulator, name, "WriteProvisionedThroughputExceeded") == 5
+
+
+@promised("https://docs.aws.amazon.com/streams/latest/dev/monitoring-with-cloudwatch.html", closed_by="kinesis_metrics")
+def test_a_stream_counts_refused_readings_and_how_old_the_read_are(emulator: Emulator, name: str) -> None:
+    """By StreamName: ReadProvisionedThroughputExceeded, GetRecords.IteratorAgeMilliseconds."""
+    kinesis = client(emulator)
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    put(kinesis, name, "a")
+    time.sleep(0.2)
+    here = iterator(kinesis, name, "shardId-000000000000")
+    with pytest.raises(kinesis.exceptions.ProvisionedThroughputExceededException):
+        for _ in range(50):
+            kinesis.get_records(ShardIterator=here)
+    wait_for(lambda: metric_sum(emulator, name, "ReadProvisionedThroughputExceeded"), "the metrics", seconds=5)
+    assert metric_sum(emulator, name, "ReadProvisionedThroughputExceeded") == 1
+    assert 200 <= (metric_sum(emulator, name, "GetRecords.IteratorAgeMilliseconds", "Maximum") or 0) < 60_000
