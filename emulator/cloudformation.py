@@ -260,6 +260,5 @@ _APPLIED: dict[str, Callable[[str, _Properties, _Properties], None]] = {
     "AWS::Lambda::Function": _apply_function,
 }
 _REFUSED_UPDATES: dict[str, Callable[[str, _Properties, _Properties], None]] = {
-    "AWS::Kinesis::Stream": _refuse_resharding,
     "AWS::KinesisFirehose::DeliveryStream": _refuse_destination,
 }
