@@ -29,7 +29,9 @@ class Crawl:
 
     def __init__(self, crawler: dict[str, Any]) -> None:
         self.crawler = crawler
+        # of tables, and of partitions
         self.counts = {"created": 0.0, "updated": 0.0, "deleted": 0.0}
+        self.counts |= {"partitions_created": 0.0, "partitions_updated": 0.0, "partitions_deleted": 0.0}
         self.message_prefix = responses.new_uuid()
         self._log = service_logs.log_stream(LOG_GROUP, crawler["Name"])
         self.database = crawler["DatabaseName"]
@@ -148,8 +150,10 @@ class Crawl:
             else:
                 new.append(entry)
         glue._batch_create_partition({**place, "PartitionInputList": new})
+        self.counts["partitions_created"] += len(new)
         if self.updates and changed:
             glue._batch_update_partition({**place, "Entries": changed})
+            self.counts["partitions_updated"] += len(changed)
 
     def _remove_missing(self, found: dict[str, tables.CrawledTable]) -> None:
         """Tables of this crawler whose objects are gone, and partitions whose folder is."""
@@ -178,6 +182,7 @@ class Crawl:
         for values in gone if self.delete_behavior == "DELETE_FROM_DATABASE" else []:
             wanted = {"DatabaseName": self.database, "TableName": table.name, "PartitionValues": list(values)}
             glue._delete_partition(wanted)
+            self.counts["partitions_deleted"] += 1
         if gone:
             done = "Deleted" if self.delete_behavior == "DELETE_FROM_DATABASE" else "Left"
             self.say("INFO", f"{done} {len(gone)} partitions without data of table {table.name}")

@@ -19,7 +19,7 @@ from typing import Any
 
 import jq
 from ministack.core import responses
-from ministack.services import firehose
+from ministack.services import cloudwatch, firehose
 
 from emulator import firehose_buffers as buffers
 from emulator import patches
@@ -188,6 +188,7 @@ def _accept(name: str, decoded: list[bytes], single: bool) -> Any:
         record_id = firehose._record_id()
         taken.append((record_id, data))
         answers.append({"RecordId": record_id})
+    _publish_intake(name, taken)
     for destination in stream["destinations"]:
         if destination["type"] in ("ExtendedS3", "S3"):
             firehose._deliver_records_to_s3(stream, destination, taken)
@@ -197,6 +198,17 @@ def _accept(name: str, decoded: list[bytes], single: bool) -> Any:
         return responses.json_response({"RecordId": answers[0]["RecordId"], "Encrypted": False})
     failed = len(decoded) - len(taken)
     return responses.json_response({"FailedPutCount": failed, "Encrypted": False, "RequestResponses": answers})
+
+
+def _publish_intake(name: str, taken: list[tuple[str, bytes]]) -> None:
+    """https://docs.aws.amazon.com/firehose/latest/dev/monitoring-with-cloudwatch-metrics.html"""
+    size = sum(len(data) for _, data in taken)
+    for metric_name, value, unit in (
+        ("IncomingRecords", len(taken), "Count"),
+        ("IncomingBytes", size, "Bytes"),
+        ("IncomingPutRequests", 1, "Count"),
+    ):
+        cloudwatch.record_metric("AWS/Firehose", metric_name, value, unit, {"DeliveryStreamName": name})
 
 
 # ---- records

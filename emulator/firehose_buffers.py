@@ -15,9 +15,9 @@ import time
 from typing import Any
 
 from ministack.core import responses
-from ministack.services import cloudwatch
 
-from emulator import clock
+from emulator import clock, metric_minutes
+from emulator import cloudwatch_metrics as metrics
 from emulator.firehose_objects import Buffer, Place, Refusal, error_line, log_refusal, write_object
 
 _MEGABYTE = 1024 * 1024
@@ -47,6 +47,7 @@ _streams_seen: dict[Place, contextvars.Context] = {}
 
 def start() -> None:
     threading.Thread(target=_run, name="firehose-buffers", daemon=True).start()
+    metric_minutes.at_each_end(lambda minute_end: _publish_freshness(minute_end - 1))
 
 
 def _place(stream: dict[str, Any], destination: dict[str, Any]) -> Place:
@@ -241,7 +242,7 @@ def restore(records: list[dict[str, Any]]) -> None:
             _full.append(buffer)
 
 
-def _publish_freshness() -> None:
+def _publish_freshness(at: float | None = None) -> None:
     """Age of the oldest record that is not in S3 yet, 0 when none waits."""
     with _lock:
         oldest: dict[tuple[str, str, str], float] = {}
@@ -249,13 +250,14 @@ def _publish_freshness() -> None:
             stream = buffer.place[:3]
             oldest[stream] = min(oldest.get(stream, buffer.arrived_at), buffer.arrived_at)
         seen = dict(_streams_seen)
-    now = time.time()
+    now = clock.now()
     for place, context in seen.items():
         context.copy().run(
-            cloudwatch.record_metric,
+            metrics.record,
             "AWS/Firehose",
             "DeliveryToS3.DataFreshness",
             now - oldest.get(place[:3], now),
             "Seconds",
             {"DeliveryStreamName": place[2]},
+            at,
         )

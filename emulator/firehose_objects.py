@@ -23,7 +23,7 @@ from typing import Any
 from ministack.core import responses
 from ministack.services import cloudwatch, firehose, s3
 
-from emulator import service_logs
+from emulator import clock, service_logs
 
 _EXPRESSION = re.compile(r"!\{([A-Za-z]+):([^}]*)\}")
 # the level costs more than it saves here: level 3 is three times as quick as 9 and a tenth larger
@@ -118,7 +118,7 @@ def _write(buffer: Buffer) -> Refusal | None:
         _publish(buffer, "DeliveryToS3.Success", 1, "Count")
         _publish(buffer, "DeliveryToS3.Records", len(buffer.parts), "Count")
         _publish(buffer, "DeliveryToS3.Bytes", len(body), "Bytes")
-        _publish(buffer, "DeliveryToS3.DataFreshness", time.time() - buffer.arrived_at, "Seconds")
+        _publish(buffer, "DeliveryToS3.DataFreshness", clock.now() - buffer.arrived_at, "Seconds")
     return refusal
 
 

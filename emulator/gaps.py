@@ -17,6 +17,10 @@ NOT_HERE = {
     "Glue crawlers": "classifiers of one's own, CSV, schedules, grouping without CombineCompatibleSchemas",
     "Glue catalog": "versions of tables, search, column statistics by the crawler",
     "Athena": "Iceberg tables and DDL; it reads a table whose key repeats a column, which AWS refuses",
+    "CloudWatch": "metric math, SEARCH and anomaly detection, in queries and alarms; request metrics of S3; DynamoDB "
+    "charges a read by the request or item, not by its size, in answers and metrics alike",
+    "CloudWatch alarms": "actions other than topics; an alarm on metric math fails the deploy",
+    "EventBridge": "events of services other than alarms, Glue's jobs and crawlers, and S3",
     "IAM": "no request is checked against a policy",
     "KMS": "encryption is declared and read back; objects lie as they are",
 }

@@ -12,6 +12,7 @@ import contextvars
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from ministack.core import responses
@@ -25,6 +26,8 @@ FIX = "glue_crawler"
 logger = logging.getLogger("emulator.glue_crawler")
 _history: dict[tuple[str, str], list[dict[str, float]]] = {}
 _lock = threading.Lock()
+# told when a crawl has Started, Succeeded or Failed, with what it did to tables and partitions
+told_of_state: list[Callable[[dict[str, Any], str, dict[str, float]], None]] = []
 
 
 def install() -> None:
@@ -129,6 +132,7 @@ def _run(crawler: dict[str, Any]) -> None:
     status, message = "SUCCEEDED", ""
     crawl = Crawl(crawler)
     crawl.say("BENCHMARK", f"Running Start Crawl for Crawler {crawler['Name']}")
+    _tell(crawler, "Started", crawl.counts)
     try:
         crawl.run()
     except CancelledError:
@@ -151,3 +155,10 @@ def _run(crawler: dict[str, Any]) -> None:
     history.append({"seconds": seconds, **crawl.counts})
     crawl.say("BENCHMARK", "Crawler has finished running and is in state READY")
     crawler.update(LastCrawl=last, CrawlElapsedTime=int(seconds * 1000), State="READY")
+    if status != "CANCELLED":
+        _tell(crawler, status.capitalize(), crawl.counts)
+
+
+def _tell(crawler: dict[str, Any], state: str, counts: dict[str, float]) -> None:
+    for tell in told_of_state:
+        tell(crawler, state, counts)

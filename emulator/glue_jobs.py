@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ logger = logging.getLogger("emulator.glue_jobs")
 _running: dict[str, _Run] = {}
 _lock = threading.Lock()
 _stopping = threading.Event()
+# told of each run that has ended, in its account and region
+told_of_end: list[Callable[[dict[str, Any]], None]] = []
 
 
 def install() -> None:
@@ -239,9 +242,17 @@ class _Run:
             _end(self.record, state, message)
         with _lock:
             _running.pop(self.record["Id"], None)
+        self._tell_of_end()
         self.ended.set()
         if state == "FAILED":
             _begin_next_attempt(self.record, self.job)
+
+    def _tell_of_end(self) -> None:
+        for tell in told_of_end:
+            try:
+                tell(self.record)
+            except Exception:
+                logger.exception("the end of job run %s could not be told", self.record["Id"])
 
     def _execute(self, folder: Path) -> int | None:
         """The script's exit code; None when it took too long, or was stopped before it started."""

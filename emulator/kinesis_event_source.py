@@ -21,7 +21,7 @@ from typing import Any
 from ministack.core import responses
 from ministack.services import cloudwatch, kinesis, lambda_svc, sns, sqs
 
-from emulator import kinesis_positions, kinesis_reading, kinesis_resharding, lambda_metrics, patches
+from emulator import clock, kinesis_positions, kinesis_reading, kinesis_resharding, lambda_metrics, patches
 
 FIX = "kinesis_event_source"
 
@@ -233,7 +233,7 @@ class _ShardWorker:
 
     def _deliver(self, mapping: dict[str, Any], stream: dict[str, Any], function: dict[str, Any]) -> None:
         batch = self.pending[0]
-        oldest_age_seconds = time.time() - batch.records[0]["ApproximateArrivalTimestamp"]
+        oldest_age_seconds = clock.now() - batch.records[0]["ApproximateArrivalTimestamp"]
         longest_age_seconds = int(mapping.get("MaximumRecordAgeInSeconds") or _FOREVER)
         if longest_age_seconds != _FOREVER and oldest_age_seconds > longest_age_seconds:
             self._give_up(mapping, function, batch, "MaxRecordAgeExceeded")

@@ -48,6 +48,85 @@ _LOGS = (
 
 FIXES = (
     Fix(
+        "cloudwatch_metrics",
+        replaces=(
+            "services.cloudwatch:record_metric",
+            "services.cloudwatch:_evict_old_metrics",
+            "services.cloudwatch:_put_metric_data",
+            "services.cloudwatch:_get_metric_data",
+            "services.cloudwatch:_get_metric_statistics",
+        ),
+        calls=(
+            "services.cloudwatch:_metrics",
+            "services.cloudwatch:_metric_bucket",
+            "services.cloudwatch:_dims_key",
+            "services.cloudwatch:_dims_from_list",
+            "services.cloudwatch:_calc_stats",
+            "services.cloudwatch:_stat_value",
+            "services.cloudwatch:_is_percentile_stat",
+            "services.cloudwatch:_parse_ts",
+            "services.cloudwatch:_ts_iso",
+            "services.cloudwatch:_cbor_ok",
+            "services.cloudwatch:_json_ok",
+            "services.cloudwatch:_cbor_metric_data_result",
+            "services.cloudwatch:_cbor_datapoint",
+            *_RESPONSES,
+        ),
+    ),
+    Fix(
+        "cloudwatch_alarms",
+        replaces=(
+            "services.cloudwatch:_evaluate_alarm",
+            "services.cloudwatch:_evaluate_all_alarms",
+            "services.cloudwatch:_record_history",
+            "services.cloudwatch:_dispatch_alarm_actions",
+            "services.cloudwatch:_put_metric_alarm",
+            "services.cloudwatch:_set_alarm_state",
+        ),
+        calls=(
+            "services.cloudwatch:_alarms",
+            "services.cloudwatch:_history_entries",
+            "services.cloudwatch:_evaluate_parent_alarms",
+            "services.cloudwatch:_is_sns_action_arn",
+            "services.cloudwatch:_error",
+            "services.sns:_fanout",
+            "core.responses:_request_account_id",
+            "core.responses:_request_region",
+            *_RESPONSES,
+        ),
+    ),
+    Fix("embedded_metrics", replaces=("services.cloudwatch_logs:_append_log_events",)),
+    Fix(
+        "sqs_metrics",
+        replaces=(
+            "services.sqs:_collect_msgs",
+            "services.sqs:_delete_messages_for_esm",
+            "services.sqs:_HANDLERS",
+        ),
+        calls=("services.sqs:_queues", "services.sqs:_get_q"),
+    ),
+    Fix(
+        "dynamodb_metrics",
+        replaces=(
+            "services.dynamodb:json_response",
+            "services.dynamodb:_get_item",
+            "services.dynamodb:_query",
+            "services.dynamodb:_scan",
+            "services.dynamodb:_transact_get_items",
+            "services.dynamodb:_put_item",
+            "services.dynamodb:_update_item",
+            "services.dynamodb:_delete_item",
+            "services.dynamodb:_batch_write_item",
+            "services.dynamodb:_batch_get_item",
+            "services.dynamodb:_batch_execute_statement",
+            "services.dynamodb:_transact_write_items",
+        ),
+        calls=("services.dynamodb:_normalize_table_name",),
+    ),
+    Fix("s3_storage_metrics", replaces=(), calls=("services.s3:_buckets", "services.s3:_object_versions")),
+    Fix("glue_job_metrics", replaces=()),
+    Fix("state_change_events", replaces=(), calls=("services.eventbridge:_put_events", *_RESPONSES)),
+    Fix(
         "kinesis",
         replaces=("services.kinesis:_expire_records", "services.kinesis:_next_sequence_number"),
         calls=("services.kinesis:_streams",),
@@ -410,7 +489,7 @@ _shutdown = _Shutdown([])
 
 
 def at_shutdown(order: int, step: Callable[[], None]) -> None:
-    """Registers a step: 10 sources rest, 20 jobs end, 30 buffers are written, 40 processes go."""
+    """Registers a step: 10 sources rest, 20 jobs end, 30 buffers are written, 40 processes go, 50 time stops."""
     _shutdown.steps.append((order, step))
 
 

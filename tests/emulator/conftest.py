@@ -66,6 +66,13 @@ def another_emulator(tmp_path: Path, left_out: dict[str, str]) -> Iterator[Calla
 
 
 @pytest.fixture
+def ahead(emulator: Emulator) -> Iterator[Callable[[int], None]]:
+    """Moves the clock of the emulator ahead of the machine's by so many seconds; right again after the test."""
+    yield lambda seconds: emulator.fault(clock_ahead_seconds=seconds)
+    emulator.fault()
+
+
+@pytest.fixture
 def name() -> str:
     """A name that no other test uses."""
     return f"t{uuid.uuid4().hex[:12]}"
