@@ -1,7 +1,9 @@
-"""Lambda's execution environment: it outlives a handler that raises, and answers as soon as the handler has.
+"""Lambda's execution environment: it outlives a handler that raises, answers as soon as the handler has, and knows no
+variable of the server's.
 
 Belongs in here: the process of one function (ministack kills it on every exception, so that each retry pays a cold
-start, and waits 50 ms for log lines that a silent handler never writes). Does not belong here: who invokes it.
+start, waits 50 ms for log lines that a silent handler never writes, and hands its own environment on, in which a
+variable that the template forgot may be there by chance). Does not belong here: who invokes it.
 https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
 """
 
@@ -11,9 +13,11 @@ import json
 import queue
 import threading
 import time
+from contextvars import ContextVar
 from typing import Any
 
 from ministack.core import lambda_runtime
+from ministack.services import lambda_svc
 
 from emulator import patches
 
@@ -22,7 +26,19 @@ FIX = "lambda_worker"
 _END_OF_LOG = "\x1eend of invocation"
 _LOG_WAIT_SECONDS = 2.0
 
+# what a process on this machine needs, and what ministack says to a function
+_KEPT_VARIABLES = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE")
+_KEPT_VARIABLES += ("NO_PROXY", "no_proxy")
+_KEPT_PREFIXES = ("AWS_", "_LAMBDA_", "LAMBDA_TASK_ROOT")
+
 _SCRIPT_CHANGES = (
+    (
+        "    os.environ.update(env)\n",
+        f"    for name in [one for one in os.environ if one not in {_KEPT_VARIABLES!r}]:\n"
+        f"        if not name.startswith({_KEPT_PREFIXES!r}):\n"
+        "            del os.environ[name]\n"
+        "    os.environ.update(env)\n",
+    ),
     # Ctrl-C goes to every process of the terminal; the server ends its functions itself.
     ("def run():\n", "def run():\n    import signal\n    signal.signal(signal.SIGINT, signal.SIG_IGN)\n"),
     (
@@ -33,6 +49,9 @@ _SCRIPT_CHANGES = (
         "        _real_stdout.flush()\n",
     ),
 )
+
+# what the handler of this thread's invocation raised, as its process told it
+_raised: ContextVar[dict[str, Any] | None] = ContextVar("raised", default=None)
 
 
 def install() -> None:
@@ -52,7 +71,22 @@ def install() -> None:
         return _invoke(self, event, request_id, **context)
 
     lambda_runtime.Worker.invoke = invoke
+    execute = patches.replace(FIX, "services.lambda_svc:_execute_function_warm", None)
+    lambda_svc._execute_function_warm = lambda *arguments: _with_type(execute, *arguments)
     patches.at_shutdown(40, lambda_runtime.reset)
+
+
+def _with_type(execute: Any, function: dict[str, Any], event: Any, request_id: str) -> Any:
+    """https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html; ministack calls all of them alike."""
+    _raised.set(None)
+    answer = execute(function, event, request_id)
+    if answer.get("error") and (raised := _raised.get()) is not None:
+        answer["body"] |= {
+            "errorType": raised["errorType"],
+            "requestId": request_id,
+            "stackTrace": raised["trace"].splitlines(keepends=True),
+        }
+    return answer
 
 
 def _invoke(
@@ -101,6 +135,8 @@ def _invoke(
             answer["log"] = self._drain_stderr()
         else:
             answer["log"] = _log_of_invocation(self._stderr_queue)
+        if "errorType" in answer:
+            _raised.set(answer)
         answer["cold_start"] = cold
         return answer
 

@@ -191,7 +191,11 @@ FIXES = (
     ),
     Fix(
         "lambda_worker",
-        replaces=("core.lambda_runtime:_PYTHON_WORKER_SCRIPT", "core.lambda_runtime:Worker.invoke"),
+        replaces=(
+            "core.lambda_runtime:_PYTHON_WORKER_SCRIPT",
+            "core.lambda_runtime:Worker.invoke",
+            "services.lambda_svc:_execute_function_warm",
+        ),
         calls=(
             "core.lambda_runtime:Worker._spawn",
             "core.lambda_runtime:_signal",

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.emulator.behaviours import promised
 from tests.emulator.running import PYTHON, ROOT, Emulator, make_bucket, make_function
 
 SERVICE = "Lambda"
@@ -127,29 +126,6 @@ def test_all_stores_come_back_after_a_clean_stop(another_emulator: Callable[...,
     assert [one["Body"] for one in messages] == ["message"]
     assert emulator.client("glue").get_table(DatabaseName=name, Name="t")["Table"]["Parameters"] == {"a": "b"}
     assert emulator.client("lambda").invoke(FunctionName=name)["Payload"].read() == b'"still here"'
-
-
-@promised("https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html", closed_by="lambda_worker")
-def test_a_function_keeps_its_process_after_an_exception(emulator: Emulator, name: str) -> None:
-    code = "import os\ndef handler(event, context):\n    print('seen')\n    raise ValueError(os.getpid())"
-    make_function(emulator, name, code)
-    client = emulator.client("lambda")
-    answers = [client.invoke(FunctionName=name) for _ in range(2)]
-    first, second = (one["Payload"].read() for one in answers)
-    assert first == second and answers[0]["FunctionError"]
-
-
-def test_a_silent_function_answers_at_once(emulator: Emulator, name: str) -> None:
-    """Without the fix each call waits 50 ms for log lines that do not come."""
-    make_function(emulator, name, "def handler(event, context): pass")
-    client = emulator.client("lambda")
-    client.invoke(FunctionName=name)
-    seconds = []
-    for _ in range(10):
-        started = time.monotonic()
-        client.invoke(FunctionName=name)
-        seconds.append(time.monotonic() - started)
-    assert min(seconds) < 0.04
 
 
 def test_an_outage_refuses_a_whole_service_until_it_is_over(emulator: Emulator) -> None:
