@@ -7,7 +7,7 @@ from __future__ import annotations
 
 NOT_HERE = {
     "Kinesis": "on-demand streams that grow (they keep four shards), a change of the mode, the status UPDATING, "
-    "ShardFilter, limits of enhanced fan-out and of the calls that describe and list",
+    "limits of enhanced fan-out and of the calls that describe and list",
     "Kinesis to Lambda": "its reading uses up nothing of a shard's GetRecords limits; tumbling windows, enhanced "
     "fan-out, AT_TIMESTAMP in a template",
     "Lambda": "memory and payload limits, a sandbox: a function is a process of the server's own user",

@@ -150,7 +150,8 @@ def _read(stream: dict[str, Any], place: dict[str, Any], records: list[_Record],
     shard_id = place["shard_id"]
     given = [_record_out(record, stream) for record in records[start:end]]
     is_at_tip = end == len(records)
-    behind = 0 if is_at_tip else max(0, int((time.time() - records[end]["ApproximateArrivalTimestamp"]) * 1000))
+    # 0 says that nothing is left
+    behind = 0 if is_at_tip else max(1, int((time.time() - records[end]["ApproximateArrivalTimestamp"]) * 1000))
     answer: dict[str, Any] = {"Records": given, "MillisBehindLatest": behind}
     if is_at_tip and not is_open(stream["shards"][shard_id]):
         answer |= {"NextShardIterator": None, "ChildShards": children_of(stream, shard_id)}

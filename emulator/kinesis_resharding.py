@@ -1,9 +1,9 @@
 """SplitShard, MergeShards, UpdateShardCount: shards close and keep their records, and children take over their keys.
 
-Belongs in here: which shards a stream has, which of them are open, and how they are listed
+Belongs in here: which shards a stream has and which of them are open
 (https://docs.aws.amazon.com/streams/latest/dev/kinesis-using-sdk-java-after-resharding.html). A change is done when the
-call answers, so a stream is never seen UPDATING. Does not belong here: reading parents before children
-(kinesis_event_source.py); when a closed shard goes (kinesis.py).
+call answers, so a stream is never seen UPDATING. Does not belong here: how shards are listed (kinesis_listing.py),
+reading parents before children (kinesis_positions.py), when a closed shard goes (kinesis.py).
 
 ministack serves requests one after another, so no record comes in while shards change; the table of shards is replaced
 and never changed, because other threads read it.
@@ -11,7 +11,6 @@ and never changed, because other threads read it.
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
@@ -46,12 +45,6 @@ def install() -> None:
     ):
         patches.replace(FIX, place, _answering(change))
     patches.replace(FIX, "services.kinesis:_route_to_shard", route_to_shard)
-    shard_out = patches.replace(FIX, "services.kinesis:_shard_out", None)
-    kinesis._shard_out = lambda shard_id, shard: _with_end(shard_out(shard_id, shard), shard)
-    list_shards = patches.replace(FIX, "services.kinesis:_list_shards", None)
-    kinesis._list_shards = lambda request: list_shards(_of_kept_shards(request))
-    summarise = patches.replace(FIX, "services.kinesis:_describe_stream_summary", None)
-    kinesis._describe_stream_summary = lambda request: _with_open_shards(summarise, request)
 
 
 def _answering(change: Any) -> Any:
@@ -181,6 +174,7 @@ def _take_over(stream: _Stream, parent_ids: list[str], children: list[_Shard]) -
         parent["closed_at"] = time.time()
     for child in children:
         child["starting_sequence_number"] = kinesis._next_sequence_number()
+        child["opened_at"] = time.time()
     # the numbers of shards that have gone are not given again
     first_number = max(stream.get("shards_made", 0), kinesis._max_shard_index(stream) + 1)
     named = {f"shardId-{number:012d}": child for number, child in enumerate(children, start=first_number)}
@@ -218,28 +212,3 @@ def _require_open(stream: _Stream, shard_id: str | None) -> _Shard:
     if not is_open(shard):
         raise _RefusedError("ResourceInUseException", f"Shard {shard_id} of {stream['StreamName']} is closed")
     return shard
-
-
-def _with_end(listed: dict[str, Any], shard: _Shard) -> dict[str, Any]:
-    if not is_open(shard):
-        listed["SequenceNumberRange"]["EndingSequenceNumber"] = shard["ending_sequence_number"]
-    return listed
-
-
-def _of_kept_shards(request: dict[str, Any]) -> dict[str, Any]:
-    """The same request, of a stream without shards that have expired."""
-    _, stream = kinesis._resolve_stream(request)
-    if stream is not None:
-        kinesis._expire_records(stream)
-    return request
-
-
-def _with_open_shards(summarise: Any, request: dict[str, Any]) -> _Answer:
-    answer: _Answer = summarise(request)
-    _, stream = kinesis._resolve_stream(request)
-    if stream is None:
-        return answer
-    body = json.loads(answer[2])
-    body["StreamDescriptionSummary"]["OpenShardCount"] = len(open_shards(stream))
-    answered: _Answer = responses.json_response(body)
-    return answered

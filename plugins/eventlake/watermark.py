@@ -3,6 +3,8 @@
 Firehose holds a record for a while after the function handed it over, and the function may lag behind the stream, so
 neither an arrival time nor the clock alone says what has reached raw. What does: a moment at which everything up to
 some arrival had been handed over, seen long enough ago for Firehose to have delivered it since.
+Every shard that the stream still lists has its say: a closed one until it is read to its end, and a child of a split or
+a merge from its first record on.
 Does not belong here: asking the stream and the tables (`eventlake_aws.watermark_census`).
 """
 
@@ -17,6 +19,8 @@ DELIVERY_MARGIN = timedelta(seconds=2)
 # points kept of a shard: one a call, and calls are minutes apart
 MOST_POINTS = 50
 
+# the stream tells arrivals in milliseconds
+SMALLEST_STEP = timedelta(milliseconds=1)
 NOTHING_COVERED = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -30,11 +34,16 @@ class CoverPoint:
 
 @dataclass(frozen=True)
 class ShardProgress:
-    """What can be known of a shard now. `position_*` None: the function never noted a position of this shard."""
+    """What can be known of a shard now.
+
+    `position_*` None: the function never noted a position of this shard. `next_arrived_at`: when the first record
+    behind the position arrived, or the first of all; None when there is none.
+    """
 
     shard_id: str
     position_arrived_at: datetime | None
     position_noted_at: datetime | None
+    next_arrived_at: datetime | None
     is_caught_up: bool
     millis_behind: int
 
@@ -49,6 +58,9 @@ def points_of(progress: ShardProgress, earlier: Iterable[CoverPoint], now: datet
     points = set(earlier)
     if progress.position_arrived_at is not None and progress.position_noted_at is not None:
         points.add(CoverPoint(progress.position_noted_at, progress.position_arrived_at))
+    elif progress.next_arrived_at is not None:
+        # nobody has read this shard: before its first record there is nothing of it to deliver
+        points.add(CoverPoint(NOTHING_COVERED, progress.next_arrived_at - SMALLEST_STEP))
     if progress.is_caught_up:
         # nothing came after the position: the same moment covers all the time since
         points.add(CoverPoint(progress.position_noted_at or NOTHING_COVERED, now))

@@ -43,6 +43,11 @@ def balance(
     """The books of some days of arrival (all that the stream keeps when none is named), true as of a watermark."""
     kept_since = _stream_kept_since(clients, settings, now)
     scope = _scope(arrival_days, as_of or _watermark(clients, settings, now), kept_since)
+    if scope.until < scope.since:
+        raise TransientError(
+            f"balancing the books of {settings.prefix}: received {scope.until.isoformat()} as the watermark; valid is "
+            f"one after {scope.since.isoformat()}; wait until the stream is read and run the task again"
+        )
     catalog = open_catalog(settings)
     gathered = Gathered()
     gather_stream_half(clients, settings, scope, gathered)

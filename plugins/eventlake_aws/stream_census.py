@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from eventlake.identity import RecordIdentity
 from eventlake.settings import Settings
 from eventlake_aws.clients import Clients
+from eventlake_aws.stream_shards import answers, shard_ids
 
 _THREADS = 8
 _RECORDS_A_CALL = 10_000
@@ -68,16 +69,13 @@ def _read_shards(
     of_record: Callable[[str, dict[str, Any]], Any],
     take: Callable[[Any], None],
 ) -> None:
-    client = clients.kinesis
-    pages = client.get_paginator("list_shards").paginate(StreamName=settings.stream)
-    shards = [shard["ShardId"] for page in pages for shard in page["Shards"]]
     lock = Lock()
 
     def read(shard_id: str) -> None:
-        _read_shard(client, settings.stream, shard_id, since, until, of_record, take, lock)
+        _read_shard(clients.kinesis, settings.stream, shard_id, since, until, of_record, take, lock)
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        list(pool.map(read, shards))
+        list(pool.map(read, shard_ids(clients.kinesis, settings.stream)))
 
 
 def _read_shard(
@@ -90,11 +88,8 @@ def _read_shard(
     take: Callable[[Any], None],
     lock: Lock,
 ) -> None:
-    iterator = client.get_shard_iterator(
-        StreamName=stream, ShardId=shard_id, ShardIteratorType="AT_TIMESTAMP", Timestamp=since
-    )["ShardIterator"]
-    while iterator:
-        answer = client.get_records(ShardIterator=iterator, Limit=_RECORDS_A_CALL)
+    start = {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": since}
+    for answer in answers(client, stream, shard_id, start, _RECORDS_A_CALL):
         records = answer["Records"]
         # the iterator may begin a little early
         batch = [of_record(shard_id, record) for record in records if record["ApproximateArrivalTimestamp"] >= since]
@@ -102,11 +97,10 @@ def _read_shard(
             with lock:
                 take(batch)
         # an empty answer is no end: only the tip is, or a closed shard's last record
-        if not records and int(answer.get("MillisBehindLatest", 0)) == 0:
+        if int(answer.get("MillisBehindLatest", 0)) == 0:
             break
         if until is not None and records and records[-1]["ApproximateArrivalTimestamp"] > until + _DISORDER_MOST:
             break
-        iterator = answer.get("NextShardIterator")
 
 
 def _facts(shard_id: str, record: dict[str, Any]) -> StreamRecord:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from eventlake.settings import Settings
@@ -18,6 +19,7 @@ from eventlake.watermark import (
     shard_watermark,
 )
 from eventlake_aws.clients import Clients
+from eventlake_aws.stream_shards import answers, shard_ids
 
 _THREADS = 8
 # Kinesis answers with nothing now and then though there is more; only so many such answers are asked past
@@ -30,7 +32,7 @@ def watermark_now(clients: Clients, settings: Settings, *, now: datetime) -> dic
     delay = delivery_delay(
         timedelta(seconds=settings.delivery_buffer_seconds), _oldest_in_delivery(clients, settings, now)
     )
-    shards = _shard_ids(clients, settings)
+    shards = shard_ids(clients.kinesis, settings.stream)
     with ThreadPoolExecutor(_THREADS) as pool:
         progress = dict(zip(shards, pool.map(lambda shard: _progress(clients, settings, shard), shards), strict=True))
         earlier = dict(zip(shards, pool.map(lambda shard: _read_points(clients, settings, shard), shards), strict=True))
@@ -52,48 +54,41 @@ def watermark_now(clients: Clients, settings: Settings, *, now: datetime) -> dic
     }
 
 
-def _shard_ids(clients: Clients, settings: Settings) -> list[str]:
-    pages = clients.kinesis.get_paginator("list_shards").paginate(StreamName=settings.stream)
-    return [shard["ShardId"] for page in pages for shard in page["Shards"]]
-
-
 def _progress(clients: Clients, settings: Settings, shard_id: str) -> ShardProgress:
     item = clients.dynamodb.get_item(
         TableName=settings.positions_table, Key={"shard_id": {"S": shard_id}}, ConsistentRead=True
     ).get("Item")
-    if item is None:
-        is_caught_up, millis_behind = _look_past(clients, settings, shard_id, None)
-        return ShardProgress(shard_id, None, None, is_caught_up, millis_behind)
-    is_caught_up, millis_behind = _look_past(clients, settings, shard_id, item["sequence_number"]["S"])
+    noted = None if item is None else item["sequence_number"]["S"]
+    next_arrived_at, is_caught_up, millis_behind = _look_past(clients, settings, shard_id, noted)
     return ShardProgress(
         shard_id,
-        datetime.fromtimestamp(int(item["arrived_at"]["N"]) / 1000, UTC),
-        datetime.fromisoformat(item["updated_at"]["S"]),
+        None if item is None else datetime.fromtimestamp(int(item["arrived_at"]["N"]) / 1000, UTC),
+        None if item is None else datetime.fromisoformat(item["updated_at"]["S"]),
+        next_arrived_at,
         is_caught_up,
         millis_behind,
     )
 
 
-def _look_past(clients: Clients, settings: Settings, shard_id: str, sequence_number: str | None) -> tuple[bool, int]:
-    """Whether nothing lies behind a position, and how far the reading was behind the tip."""
+def _look_past(
+    clients: Clients, settings: Settings, shard_id: str, sequence_number: str | None
+) -> tuple[datetime | None, bool, int]:
+    """When what lies behind a position arrived, whether nothing does, and how far the reading was behind the tip."""
     start: dict[str, str] = (
         {"ShardIteratorType": "TRIM_HORIZON"}
         if sequence_number is None
         else {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": sequence_number}
     )
-    iterator = clients.kinesis.get_shard_iterator(StreamName=settings.stream, ShardId=shard_id, **start)[
-        "ShardIterator"
-    ]
+    found = answers(clients.kinesis, settings.stream, shard_id, start, records_a_call=1)
     millis_behind = 0
-    for _ in range(_MOST_EMPTY_ANSWERS):
-        answer = clients.kinesis.get_records(ShardIterator=iterator, Limit=1)
+    for answer in islice(found, _MOST_EMPTY_ANSWERS):
         millis_behind = int(answer.get("MillisBehindLatest", 0))
         if answer["Records"]:
-            return False, millis_behind
-        iterator = answer.get("NextShardIterator")
-        if not iterator or millis_behind == 0:
-            return True, 0
-    return False, millis_behind
+            return answer["Records"][0]["ApproximateArrivalTimestamp"].astimezone(UTC), False, millis_behind
+        if not answer.get("NextShardIterator") or millis_behind == 0:
+            return None, True, 0
+    # asked often enough; or no answer at all, of a shard that has expired and has nothing left
+    return None, millis_behind == 0, millis_behind
 
 
 def _oldest_in_delivery(clients: Clients, settings: Settings, now: datetime) -> timedelta | None:

@@ -231,8 +231,6 @@ def test_merged_shards_close_and_one_child_names_both(emulator: Emulator, name: 
     assert (child["ParentShardId"], child["AdjacentParentShardId"]) == (first, second)
     assert hash_range(child) == (0, hash_range(shards(kinesis, name)[third])[0] - 1)
     assert texts(kinesis, name, second) == ["before"]
-    summary = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
-    assert summary["OpenShardCount"] == 2
 
 
 @promised(f"{API}/API_GetRecords.html", closed_by="kinesis_resharding")
@@ -301,6 +299,55 @@ def test_a_closed_shard_is_listed_until_its_retention_ends(emulator: Emulator, n
         assert set(shards(kinesis, name)) == children
     finally:
         emulator.fault()
+
+
+@promised(f"{API}/API_SequenceNumberRange.html", closed_by="kinesis_listing")
+def test_a_closed_shard_names_its_last_number_and_does_not_count_as_open(emulator: Emulator, name: str) -> None:
+    kinesis = client(emulator)
+    kinesis.create_stream(StreamName=name, ShardCount=2)
+    first, second = shards(kinesis, name)
+    (record,) = put(kinesis, name, "a")
+    kinesis.merge_shards(StreamName=name, ShardToMerge=first, AdjacentShardToMerge=second)
+    listed = shards(kinesis, name)
+    ends = [listed[shard_id]["SequenceNumberRange"].get("EndingSequenceNumber") for shard_id in (first, second)]
+    begin = listed["shardId-000000000002"]["SequenceNumberRange"]
+    assert record["SequenceNumber"] < min(ends) <= max(ends) < begin["StartingSequenceNumber"]
+    assert "EndingSequenceNumber" not in begin
+    described = kinesis.describe_stream(StreamName=name)["StreamDescription"]["Shards"]
+    assert described == list(listed.values())
+    summary = kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
+    assert summary["OpenShardCount"] == 1
+
+
+@promised(f"{API}/API_ListShards.html", closed_by="kinesis_listing")
+def test_a_page_of_shards_is_asked_for_by_its_token_alone(emulator: Emulator, name: str) -> None:
+    kinesis = client(emulator)
+    kinesis.create_stream(StreamName=name, ShardCount=3)
+    first = kinesis.list_shards(StreamName=name, MaxResults=2)
+    rest = kinesis.list_shards(NextToken=first["NextToken"])
+    assert [one["ShardId"] for one in (*first["Shards"], *rest["Shards"])] == list(shards(kinesis, name))
+    with pytest.raises(kinesis.exceptions.InvalidArgumentException, match="cannot be provided together"):
+        kinesis.list_shards(StreamName=name, NextToken=first["NextToken"])
+
+
+@promised(f"{API}/API_ShardFilter.html", closed_by="kinesis_listing")
+def test_shards_are_listed_by_when_they_were_open(emulator: Emulator, name: str) -> None:
+    kinesis = client(emulator)
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    kinesis.split_shard(StreamName=name, ShardToSplit="shardId-000000000000", NewStartingHashKey=str(KEYS // 2))
+    parent, *children = shards(kinesis, name)
+
+    def listed(**shard_filter: Any) -> list[str]:
+        return [one["ShardId"] for one in kinesis.list_shards(StreamName=name, ShardFilter=shard_filter)["Shards"]]
+
+    now = datetime.now(UTC)
+    assert listed(Type="AT_LATEST") == children
+    assert listed(Type="AFTER_SHARD_ID", ShardId=children[0]) == children[1:]
+    assert listed(Type="FROM_TRIM_HORIZON") == [parent, *children]
+    assert listed(Type="AT_TRIM_HORIZON") == [parent]
+    assert listed(Type="FROM_TIMESTAMP", Timestamp=now + timedelta(seconds=2)) == children
+    assert listed(Type="FROM_TIMESTAMP", Timestamp=now - timedelta(seconds=60)) == [parent, *children]
+    assert listed(Type="AT_TIMESTAMP", Timestamp=now - timedelta(seconds=60)) == [parent]
 
 
 # ---- metrics

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from eventlake.watermark import (
     MOST_POINTS,
     NOTHING_COVERED,
+    SMALLEST_STEP,
     CoverPoint,
     ShardProgress,
     delivery_delay,
@@ -26,10 +27,11 @@ def ago(seconds: float) -> datetime:
     return NOW - timedelta(seconds=seconds)
 
 
-def progress(arrived: float | None, noted: float | None, is_caught_up: bool) -> ShardProgress:
-    return ShardProgress(
-        "s", None if arrived is None else ago(arrived), None if noted is None else ago(noted), is_caught_up, 0
-    )
+def progress(
+    arrived: float | None, noted: float | None, is_caught_up: bool, following: float | None = None
+) -> ShardProgress:
+    times = (None if seconds is None else ago(seconds) for seconds in (arrived, noted, following))
+    return ShardProgress("s", *times, is_caught_up, 0)
 
 
 def test_an_old_position_covers_its_arrival() -> None:
@@ -55,6 +57,22 @@ def test_a_shard_nobody_reads_holds_the_lake() -> None:
     points = {"a": [CoverPoint(ago(300), ago(200))], "b": points_of(progress(None, None, False), (), NOW)}
     assert lake_watermark(points, NOW, DELAY) == NOTHING_COVERED
     assert lake_watermark({}, NOW, DELAY) is None
+
+
+def test_a_shard_nobody_has_read_holds_from_its_first_record_on() -> None:
+    unread = points_of(progress(None, None, False, following=5), (), NOW)
+    assert shard_watermark(unread, NOW, DELAY) == ago(5) - SMALLEST_STEP
+    # once it was read, only what was handed over counts
+    assert shard_watermark(points_of(progress(100, 5, False, following=3), (), NOW), NOW, DELAY) == NOTHING_COVERED
+
+
+def test_a_child_holds_the_lake_though_its_parent_is_done() -> None:
+    points = {
+        "closed parent": points_of(progress(400, 390, True), (), NOW),
+        "read child": points_of(progress(200, 190, True), (), NOW),
+        "unread child": points_of(progress(None, None, False, following=300), (), NOW),
+    }
+    assert lake_watermark(points, NOW, DELAY) == ago(300) - SMALLEST_STEP
 
 
 def test_what_firehose_still_holds_delays() -> None:
