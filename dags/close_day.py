@@ -1,23 +1,27 @@
 """
 ### Purpose
 Ends an event day: waits until everything received before its end is in raw, loads all that still waits (late and error
-objects of any day included), rolls up, and balances the books record by record. This is the DAG to backfill: thirty
-days in the Backfill dialog are thirty runs.
+objects of any day included), rolls up, and balances the books record by record. Beside that it keeps the tables fit:
+past days in many small files are written again, snapshots older than the undo window expire, orphaned files go. This is
+the DAG to backfill: thirty days in the Backfill dialog are thirty runs.
 
 ### Reads
 The watermark, landings of `raw/`, `late/` and `errors/`, the stream, raw and decisions, the tables.
 
 ### Writes
-`events.*`, `rollups.*`, `quarantine.rows`, `control.loads`, `control.books`, `control.days`.
+`events.*`, `rollups.*`, `quarantine.rows`, `control.loads`, `control.books`, `control.days`. Upkeep changes
+files and no row.
 
 ### Params
 `day`: the event day, UTC. Empty: a scheduled or backfill run takes the day its interval starts on; a run by hand
 balances everything that was received before it was triggered, and closes nothing.
+`upkeep`: `run`, `dry run` (only says what it would do) or `skip`. A backfill run skips it.
 
 ### If it fails
 `await_watermark`: the stream or Firehose is behind, docs/runbooks/stream-lag.md. `balance_books`: its message names the
 records and the station that lost them, docs/runbooks/books-differ.md. `require_quality`: a table was held,
-docs/runbooks/load-held.md.
+docs/runbooks/load-held.md. `stage_compaction`, `publish_compaction`, `tidy_tables`: readers are not concerned; the next
+day tries again.
 
 ### Safe to rerun
 Yes. Loading again loads nothing twice; the books keep the history of each run; a day is closed once.
@@ -40,6 +44,7 @@ from eventlake_airflow.defaults import Area, Tier, lake_dag
 from eventlake_airflow.load_tasks import plan_load, publish_load, require_quality, stage_load
 from eventlake_airflow.rollup_tasks import plan_rollups, publish_rollups, stage_rollups
 from eventlake_airflow.schedules import SCHEDULES, every
+from eventlake_airflow.upkeep_tasks import plan_compaction, publish_compaction, stage_compaction, tidy_tables
 
 
 @dag(
@@ -61,10 +66,15 @@ def close_day() -> None:
     rolled_up = publish_rollups(rollups, staged_rollups.output)
     books = balance_books(day["day"], watermark.output)
     closed = mark_closed(day, watermark.output, books)
+    compaction = plan_compaction(day["upkeep"])
+    staged_compaction = stage_compaction(compaction)
+    compacted = publish_compaction(compaction, staged_compaction.output)
+    tidied = tidy_tables(day["upkeep"])
     gate = require_quality(outcome, rolled_up)
 
     day >> watermark >> landings >> checked >> plan >> staged >> outcome
     outcome >> rollups >> staged_rollups >> rolled_up >> books >> closed >> gate
+    outcome >> compaction >> staged_compaction >> compacted >> tidied >> gate
 
 
 close_day()

@@ -17,6 +17,7 @@ from eventlake.errors import TerminalError
 from eventlake.settings import EVENTS_DATABASE, UNCONTRACTED_TABLE
 
 ERRORS_AREA = "errors"
+STAGED_BRANCH_PREFIX = "load_"
 
 # (event_type, event_subtype) pairs that have a contract
 ContractIndex = Collection[tuple[str, str]]
@@ -233,7 +234,8 @@ def adopt_or_open(dag_id: str, run_id: str, previous: Iterable[KnownLoad]) -> tu
 
 def branch_name(load_id: str, job_run_id: str) -> str:
     """The audit branch of one attempt of one load. Two attempts never share one."""
-    return f"load_{re.sub(r'[^A-Za-z0-9_]', '_', load_id)}_{re.sub(r'[^A-Za-z0-9_]', '_', job_run_id)[-12:]}"
+    load, job_run = (re.sub(r"[^A-Za-z0-9_]", "_", name) for name in (load_id, job_run_id))
+    return f"{STAGED_BRANCH_PREFIX}{load}_{job_run[-12:]}"
 
 
 def _age(landing: Landing) -> tuple[str, str, str]:

@@ -18,7 +18,11 @@ ROLLUPS_DATABASE = "rollups"
 QUARANTINE_TABLE = "quarantine.rows"
 UNCONTRACTED_TABLE = "events.uncontracted"
 SPARK_CATALOG = "glue_catalog"
-DATABASES = (RAW_DATABASE, DECISIONS_DATABASE, EVENTS_DATABASE, ROLLUPS_DATABASE, "quarantine", "control")
+QUARANTINE_DATABASE = "quarantine"
+CONTROL_DATABASE = "control"
+# those whose tables are Iceberg's; the others hold what the crawlers saw
+ICEBERG_DATABASES = (EVENTS_DATABASE, ROLLUPS_DATABASE, QUARANTINE_DATABASE, CONTROL_DATABASE)
+DATABASES = (RAW_DATABASE, DECISIONS_DATABASE, *ICEBERG_DATABASES)
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,9 @@ class Settings:
     delivery_buffer_seconds: int = 60
     load_ceiling_bytes: int = 8 * 1024**3
     quarantine_rate_ceiling: float = 0.25
+    # how long a published load can be taken back, and how old an unnamed file has to be before it is deleted
+    undo_window_days: int = 7
+    orphan_age_days: int = 3
 
     @staticmethod
     def from_env(environment: Mapping[str, str]) -> Settings:
@@ -45,6 +52,8 @@ class Settings:
                 environment, "LAKE_DELIVERY_BUFFER_SECONDS", Settings.delivery_buffer_seconds
             ),
             load_ceiling_bytes=_whole_number(environment, "LAKE_LOAD_CEILING_BYTES", Settings.load_ceiling_bytes),
+            undo_window_days=_whole_number(environment, "LAKE_UNDO_WINDOW_DAYS", Settings.undo_window_days),
+            orphan_age_days=_whole_number(environment, "LAKE_ORPHAN_AGE_DAYS", Settings.orphan_age_days),
         )
 
     @property
@@ -126,6 +135,10 @@ class Settings:
     @property
     def rollup_job(self) -> str:
         return f"{self.prefix}-roll_up"
+
+    @property
+    def compaction_job(self) -> str:
+        return f"{self.prefix}-compact_tables"
 
     @property
     def raw_crawler(self) -> str:

@@ -1,4 +1,4 @@
-"""Which event day a run of `close_day` is about, and up to when everything must have arrived before it goes on.
+"""Which event day a run of `close_day` is about, up to when everything must have arrived, and whether it does upkeep.
 
 What belongs in here: that choice, as a function of a run's facts. What does not: asking anybody.
 """
@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from eventlake.errors import TerminalError
 
-MANUAL = "manual"
+MANUAL, BACKFILL = "manual", "backfill"
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,11 @@ def choose_day(run_type: str, given_day: str | None, interval_start: datetime | 
         )
     end = start + timedelta(days=1)
     return DayChoice(day, min(end, run_after), closes=end <= run_after)
+
+
+def choose_upkeep(run_type: str, wanted: str) -> str:
+    """Once a day is enough for the tables: the thirty runs of a backfill leave it to the scheduled ones."""
+    return "skip" if run_type == BACKFILL else wanted
 
 
 def _day(run_type: str, given_day: str | None, interval_start: datetime | None) -> date | None:

@@ -15,12 +15,13 @@ from airflow.sdk import Param, TriggerRule, get_current_context, task
 
 from eventlake.alerting import Severity
 from eventlake.errors import TerminalError
-from eventlake_airflow.day_choice import choose_day
+from eventlake_airflow.day_choice import choose_day, choose_upkeep
 from eventlake_airflow.incidents import Incident, settle, tell
 from eventlake_airflow.load_tasks import aws_clients, now
 from eventlake_airflow.notes import note
 from eventlake_airflow.schedules import SETTINGS
 from eventlake_airflow.sensors import StatesSensor, WatermarkSensor
+from eventlake_airflow.upkeep_tasks import UPKEEP_PARAMS
 from eventlake_airflow.watches import Watched
 
 # a stopped shard is mended by people within a working day; the DAG's own timeout is longer
@@ -28,7 +29,7 @@ WATERMARK_PATIENCE = timedelta(hours=5)
 BOOKS = Incident("the books do not balance", "books", "books", "docs/runbooks/books-differ.md")
 MOST_NAMED = 10
 
-DAY_PARAMS = {
+DAY_PARAMS = UPKEEP_PARAMS | {
     "day": Param(
         None,
         type=["null", "string"],
@@ -51,6 +52,7 @@ def resolve_day() -> dict[str, Any]:
         "day": choice.day.isoformat() if choice.day else None,
         "until": choice.until.isoformat(),
         "closes": choice.closes,
+        "upkeep": choose_upkeep(str(run.run_type.value), context["params"]["upkeep"]),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from pyiceberg.catalog.glue import GlueCatalog
@@ -30,6 +30,11 @@ def open_catalog(settings: Settings) -> GlueCatalog:
     if endpoint:
         properties |= {"glue.endpoint": endpoint, "s3.endpoint": endpoint}
     return GlueCatalog(SPARK_CATALOG, **properties)
+
+
+def tables_of(catalog: GlueCatalog, databases: Iterable[str]) -> list[str]:
+    """Names of all tables of these databases, as `events.payment_events`."""
+    return sorted(".".join(identifier) for database in databases for identifier in catalog.list_tables(database))
 
 
 def commit_again(doing: str, attempt: Callable[[], Answer]) -> Answer:

@@ -1,4 +1,6 @@
-"""The papers of loads and rollups in the lake bucket: plan, receipts, outcome. Plan and outcome are written once.
+"""The papers of loads, rollups and compactions in the lake bucket: plan, receipts, outcome.
+
+Plan and outcome are written once.
 
 What the papers say is parsed by `eventlake`; here they are bytes.
 """
@@ -18,11 +20,12 @@ from eventlake_aws.clients import Clients
 
 LOADS_PREFIX = "control/loads/"
 ROLLUPS_PREFIX = "control/rollups/"
+COMPACTIONS_PREFIX = "control/compactions/"
 
 
 @dataclass(frozen=True)
 class Papers:
-    """The folder of one kind of run: `prefix` is LOADS_PREFIX or ROLLUPS_PREFIX."""
+    """The folder of one kind of run: `prefix` is one of those above."""
 
     clients: Clients
     settings: Settings

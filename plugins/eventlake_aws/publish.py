@@ -24,6 +24,7 @@ _UPDATE: Any = table_update
 
 LOAD_ID_PROPERTY = "eventlake.load_id"
 JOB_RUN_ID_PROPERTY = "eventlake.job_run_id"
+COMPACTION_ID_PROPERTY = "eventlake.compaction_id"
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Staged:
     staged_snapshot_id: int
     branch: str
     added_records: int
+    # None: nobody counted them before, as in the days that a rollup replaces
+    removed_records: int | None
     # what the snapshot must say of itself, so that nobody publishes an orphan's work by its number
     properties: Mapping[str, str]
 
@@ -141,9 +144,10 @@ def _answer(table: Table, staged: Staged) -> Published | Stale | Refused | None:
 
 def _mismatch(snapshot: Snapshot, staged: Staged) -> str | None:
     summary = snapshot.summary.additional_properties if snapshot.summary is not None else {}
-    added = int(summary.get("added-records", "0"))
-    if added != staged.added_records:
-        return f"the snapshot added {added} records, the receipt says {staged.added_records}"
+    for verb, said in (("added", staged.added_records), ("deleted", staged.removed_records)):
+        counted = int(summary.get(f"{verb}-records", "0"))
+        if said is not None and counted != said:
+            return f"the snapshot {verb} {counted} records, the receipt says {said}"
     for name, expected in staged.properties.items():
         if summary.get(name) != expected:
             return f"the snapshot's {name} is {summary.get(name)!r}, awaited is {expected!r}"

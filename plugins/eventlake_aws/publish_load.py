@@ -143,6 +143,7 @@ def _staged(receipt: Receipt, table: TableReceipt) -> Staged:
         table.staged_snapshot_id,
         table.branch,
         table.counts.loaded,
+        0,
         {LOAD_ID_PROPERTY: receipt.load_id, JOB_RUN_ID_PROPERTY: receipt.job_run_id},
     )
 

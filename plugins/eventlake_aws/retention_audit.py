@@ -11,8 +11,6 @@ from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
-from pyiceberg.table import Table
-from pyiceberg.table.refs import MAIN_BRANCH
 
 from eventlake.retention import (
     LAKE_BUCKET_RETENTION,
@@ -24,11 +22,10 @@ from eventlake.retention import (
     audit_rules,
 )
 from eventlake.settings import Settings
-from eventlake_aws import load_store
 from eventlake_aws.bucket_listing import list_objects
 from eventlake_aws.clients import Clients
 from eventlake_aws.iceberg_catalog import open_catalog
-from eventlake_aws.publish import LOAD_ID_PROPERTY
+from eventlake_aws.staged_branches import staged_branches
 from eventlake_aws.table_census import event_tables
 
 _LOG = logging.getLogger(__name__)
@@ -84,16 +81,6 @@ def _orphaned_branches(clients: Clients, settings: Settings) -> Iterator[str]:
     """Branches of loads that have ended without holding that table: an orphaned job wrote them after the end."""
     catalog = open_catalog(settings)
     for name in event_tables(catalog):
-        table = catalog.load_table(name)
-        for branch in sorted(set(table.metadata.refs) - {MAIN_BRANCH}):
-            load_id = _load_of_branch(table, branch)
-            outcome = None if load_id is None else load_store.read_outcome(clients, settings, load_id)
-            if outcome is not None and name not in outcome["held"]:
-                yield f"{name}@{branch}"
-
-
-def _load_of_branch(table: Table, branch: str) -> str | None:
-    snapshot = table.metadata.snapshot_by_id(table.metadata.refs[branch].snapshot_id)
-    if snapshot is None or snapshot.summary is None:
-        return None
-    return snapshot.summary.additional_properties.get(LOAD_ID_PROPERTY)
+        for branch in staged_branches(clients, settings, name, catalog.load_table(name)):
+            if branch.has_ended and not branch.is_held:
+                yield f"{name}@{branch.name}"

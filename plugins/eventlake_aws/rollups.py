@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import date, datetime, timedelta
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from pyiceberg.catalog.glue import GlueCatalog
 from pyiceberg.exceptions import NoSuchTableError
-from pyiceberg.table import DataScan, Table
+from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Snapshot
 
 from eventlake.definitions import Rollup, parse_rollup
 from eventlake.errors import TerminalError
@@ -36,11 +39,11 @@ from eventlake_aws import lease_store
 from eventlake_aws.clients import Clients
 from eventlake_aws.definitions_store import current_definitions
 from eventlake_aws.iceberg_catalog import open_catalog
+from eventlake_aws.live_files import live_files
 from eventlake_aws.paper_store import ROLLUPS_PREFIX, Papers
-from eventlake_aws.publish import JOB_RUN_ID_PROPERTY, Published, Staged, Stale, publish_table
+from eventlake_aws.publish import COMPACTION_ID_PROPERTY, JOB_RUN_ID_PROPERTY, Published, Staged, Stale, publish_table
 
 _LOG = logging.getLogger(__name__)
-_EPOCH = date(1970, 1, 1)
 
 SOURCES_PROPERTY = "eventlake.sources"
 ROLLUP_RUN_ID_PROPERTY = "eventlake.rollup_run_id"
@@ -124,6 +127,7 @@ def _publish_one(
         done.staged_snapshot_id,
         done.branch,
         done.added_records,
+        None,
         {
             ROLLUP_RUN_ID_PROPERTY: receipt.rollup_run_id,
             JOB_RUN_ID_PROPERTY: receipt.job_run_id,
@@ -141,12 +145,26 @@ def _publish_one(
         outcome["held"][entry.table] = [answer.reason]
 
 
+def seen_by_rollups(catalog: GlueCatalog, rollups: Iterable[str]) -> dict[str, set[int]]:
+    """Source table -> its snapshots that rollups have seen last."""
+    seen: dict[str, set[int]] = defaultdict(set)
+    for name in rollups:
+        for source, snapshot_id in _seen(catalog.load_table(name).current_snapshot()).items():
+            seen[source].add(snapshot_id)
+    return seen
+
+
+def _seen(snapshot: Snapshot | None) -> dict[str, int]:
+    if snapshot is None or snapshot.summary is None:
+        return {}
+    return parse_sources(snapshot.summary.additional_properties.get(SOURCES_PROPERTY))
+
+
 def _out_of_date(catalog: GlueCatalog, rollup: Rollup) -> RollupEntry | None:
     """What to rebuild; nothing while a source of the rollup has no table or was never published."""
     table = _load(catalog, f"{ROLLUPS_DATABASE}.{rollup.name}")
     snapshot = None if table is None else table.current_snapshot()
-    summary = snapshot.summary.additional_properties if snapshot is not None and snapshot.summary is not None else {}
-    seen = parse_sources(summary.get(SOURCES_PROPERTY))
+    seen = _seen(snapshot)
     changes: list[SourceChange] = []
     for name in rollup.sources:
         source = _load(catalog, name)
@@ -158,21 +176,29 @@ def _out_of_date(catalog: GlueCatalog, rollup: Rollup) -> RollupEntry | None:
 
 
 def _change(name: str, source: Table, current: int, seen: int | None) -> SourceChange:
-    if seen == current:
-        return SourceChange(name, current, frozenset())
-    is_kept = seen is not None and source.metadata.snapshot_by_id(seen) is not None
-    before = _files(source.scan(snapshot_id=seen)) if is_kept else None
-    return SourceChange(name, current, changed_days(before, _files(source.scan(snapshot_id=current))))
+    before = None
+    if seen is not None and source.metadata.snapshot_by_id(seen) is not None:
+        if _before_compactions(source, seen) == _before_compactions(source, current):
+            return SourceChange(name, current, frozenset())
+        before = _files(source, seen)
+    return SourceChange(name, current, changed_days(before, _files(source, current)))
 
 
-def _files(scan: DataScan) -> list[DataFile]:
-    files = []
-    for task in scan.plan_files():
-        deletes = sorted(delete.file_path for delete in task.delete_files)
-        # partitioned by day, and by nothing before it; Iceberg keeps a day as days since 1970
-        day = _EPOCH + timedelta(days=int(task.file.partition[0]))
-        files.append(DataFile("\n".join([task.file.file_path, *deletes]), day.isoformat()))
-    return files
+def _files(table: Table, snapshot_id: int) -> list[DataFile]:
+    return [DataFile("\n".join([file.path, *file.deletes]), file.day) for file in live_files(table, snapshot_id)]
+
+
+def _before_compactions(table: Table, snapshot_id: int) -> int:
+    """The newest snapshot with these very rows that no compaction made: a rollup that has seen it has seen all."""
+    snapshot = table.metadata.snapshot_by_id(snapshot_id)
+    while snapshot is not None and snapshot.parent_snapshot_id is not None and snapshot.summary is not None:
+        if COMPACTION_ID_PROPERTY not in snapshot.summary.additional_properties:
+            break
+        parent = table.metadata.snapshot_by_id(snapshot.parent_snapshot_id)
+        if parent is None:
+            break
+        snapshot = parent
+    return snapshot_id if snapshot is None else snapshot.snapshot_id
 
 
 def _load(catalog: GlueCatalog, name: str) -> Table | None:

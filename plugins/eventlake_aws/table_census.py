@@ -18,6 +18,7 @@ from pyiceberg.table import Table
 from eventlake.settings import EVENTS_DATABASE, Settings
 from eventlake_aws import load_store
 from eventlake_aws.clients import Clients
+from eventlake_aws.iceberg_catalog import tables_of
 from eventlake_aws.quarantine_rows import read_sidecar
 from eventlake_aws.row_filters import from_until, one_of
 
@@ -43,7 +44,7 @@ class DroppedDuplicate(NamedTuple):
 
 
 def event_tables(catalog: GlueCatalog) -> list[str]:
-    return sorted(".".join(identifier) for identifier in catalog.list_tables(EVENTS_DATABASE))
+    return tables_of(catalog, (EVENTS_DATABASE,))
 
 
 def published_rows(table: Table) -> int:

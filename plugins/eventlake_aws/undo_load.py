@@ -87,5 +87,8 @@ def _undo_table(
 
 
 def _parent(catalog: GlueCatalog, table_name: str, snapshot_id: int) -> int | None:
-    snapshot = catalog.load_table(table_name).metadata.snapshot_by_id(snapshot_id)
-    return None if snapshot is None else snapshot.parent_snapshot_id
+    """What the load was published on; None when that is expired."""
+    metadata = catalog.load_table(table_name).metadata
+    snapshot = metadata.snapshot_by_id(snapshot_id)
+    parent = None if snapshot is None else snapshot.parent_snapshot_id
+    return parent if parent is not None and metadata.snapshot_by_id(parent) is not None else None

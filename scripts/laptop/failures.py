@@ -20,7 +20,7 @@ def explain(airflow: AirflowApi, settings: Settings, dag_id: str, run_id: str) -
     told = [f"--- why {dag_id} did not succeed", *airflow.failure_logs(dag_id, run_id)]
     told += [f"still at work: {at_work}" for at_work in [airflow.at_work(dag_id, run_id)] if at_work]
     glue, logs = boto3.client("glue"), boto3.client("logs")
-    for job in (settings.load_job, settings.rollup_job):
+    for job in (settings.load_job, settings.rollup_job, settings.compaction_job):
         for run in unfinished_or_failed(glue, job):
             told.append(f"--- Glue job {job} {run['Id']} {run['JobRunState']}: {run.get('ErrorMessage', '')}")
             told += [f"    {line}" for line in job_log(logs, run["Id"])[-SHOWN_LINES:]]

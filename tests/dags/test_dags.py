@@ -25,7 +25,7 @@ MOST_LINES = 120
 # the first file also pays for the plugin's own modules
 PARSE_CPU_SECONDS = 1.0
 TASK_VERBS = re.compile(
-    r"(plan|stage|publish|resolve|close|balance|mark|crawl|report|audit|await|require|check)_[a-z_]+"
+    r"(plan|stage|publish|resolve|close|balance|mark|crawl|report|audit|await|require|check|tidy)_[a-z_]+"
 )
 
 # a new DAG goes in here; one that vanishes fails the test below
@@ -163,8 +163,19 @@ def test_load_events_goes_in_order(dags: dict[str, Any]) -> None:
 def test_close_day_goes_in_order(dags: dict[str, Any]) -> None:
     before = ["resolve_day", "await_watermark", "await_landings", "check_landings"]
     chain = [*before, *LOAD_CHAIN, "balance_books", "mark_closed", "require_quality"]
+    upkeep = ["plan_compaction", "stage_compaction", "publish_compaction", "tidy_tables"]
     must_follow(dags, "close_day", chain)
-    assert set(order_of(dags, "close_day")) == set(chain)
+    must_follow(dags, "close_day", ["publish_load", *upkeep, "require_quality"])
+    assert set(order_of(dags, "close_day")) == {*chain, *upkeep}
+
+
+def test_nothing_waits_for_upkeep_or_fails_with_it(dags: dict[str, Any]) -> None:
+    """Readers, rollups and books of a day must not hang on whether files could be put together."""
+    tasks = {task.task_id: task for task in dags["close_day"].tasks}
+    upkeep = {"plan_compaction", "stage_compaction", "publish_compaction", "tidy_tables"}
+    for name in upkeep:
+        assert tasks[name].downstream_task_ids <= upkeep | {"require_quality"}, name
+    assert tasks["tidy_tables"].trigger_rule == "all_done"
 
 
 @pytest.mark.parametrize("dag_id", ["crawl_raw", "watch_stream"])
@@ -181,7 +192,7 @@ def test_gates_run_whatever_happened_before(dags: dict[str, Any]) -> None:
 def test_a_short_circuit_skips_only_what_its_absence_makes_pointless(dags: dict[str, Any]) -> None:
     """It skips its direct followers whatever their trigger rule: the gate, skipped, would turn a red run green."""
     for dag_id in ("load_events", "close_day"):
-        for task_id in ("plan_load", "plan_rollups"):
+        for task_id in {"plan_load", "plan_rollups", "plan_compaction"} & set(dags[dag_id].task_ids):
             followers = [dags[dag_id].get_task(name) for name in dags[dag_id].get_task(task_id).downstream_task_ids]
             assert followers
             assert {task.trigger_rule for task in followers} == {"all_success"}, task_id

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from eventlake.errors import TerminalError
-from eventlake_airflow.day_choice import DayChoice, choose_day
+from eventlake_airflow.day_choice import DayChoice, choose_day, choose_upkeep
 
 AFTER = datetime(2026, 11, 21, 1, 30, tzinfo=UTC)
 STARTS = datetime(2026, 11, 20, tzinfo=UTC)
@@ -43,3 +43,12 @@ def test_a_day_is_over_at_midnight_and_not_before() -> None:
 def test_a_day_that_has_not_begun_is_refused() -> None:
     with pytest.raises(TerminalError, match=r"2026-11-22.*has begun"):
         choose_day("manual", "2026-11-22", None, AFTER)
+
+
+def test_thirty_runs_of_a_backfill_leave_the_upkeep_to_the_scheduled_ones() -> None:
+    assert [choose_upkeep(run_type, "run") for run_type in ("scheduled", "manual", "backfill")] == [
+        "run",
+        "run",
+        "skip",
+    ]
+    assert choose_upkeep("manual", "dry run") == "dry run"

@@ -17,6 +17,7 @@ from zlib import crc32
 
 import pyarrow as pa
 from pyiceberg.catalog.glue import GlueCatalog
+from pyiceberg.io.pyarrow import _dataframe_to_data_files
 from pyiceberg.table import Table
 from pyiceberg.transforms import IdentityTransform
 
@@ -217,6 +218,33 @@ class Lake:
             snapshot_properties={LOAD_ID_PROPERTY: load_id, JOB_RUN_ID_PROPERTY: job_run_id},
             branch=branch,
         )
+        return table.refresh().metadata.refs[branch].snapshot_id
+
+    def publish_in_files(self, name: str, events: Sequence[Sent]) -> None:
+        """Somebody else's publish, each event in a file of its own."""
+        table = self.table(name)
+        with table.transaction() as transaction, transaction.update_snapshot().fast_append() as append:
+            for event in events:
+                rows = pa.Table.from_pylist([event.row("other")], schema=ROW)
+                for file in _dataframe_to_data_files(table.metadata, rows, table.io):
+                    append.append_data_file(file)
+
+    def replace(
+        self, name: str, removed: Sequence[str], rows: pa.Table, branch: str, properties: Mapping[str, str]
+    ) -> int:
+        """What a job leaves that writes days again: one snapshot on a branch in which rows stand for these files."""
+        table = self.table(name)
+        base = table.current_snapshot()
+        assert base is not None
+        table.manage_snapshots().create_branch(base.snapshot_id, branch).commit()
+        files = [task.file for task in table.scan().plan_files() if task.file.file_path in removed]
+        with table.transaction() as transaction:
+            writer = transaction.update_snapshot(snapshot_properties=dict(properties), branch=branch).overwrite()
+            for file in files:
+                writer.delete_data_file(file)
+            for file in _dataframe_to_data_files(table.metadata, rows, table.io):
+                writer.append_data_file(file)
+            writer.commit()
         return table.refresh().metadata.refs[branch].snapshot_id
 
     def publish_directly(self, name: str, events: Sequence[Sent]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from eventlake.contract_terms import EACH_ITEM
@@ -39,6 +39,7 @@ class Staged:
     parent_id: int | None
     added_records: int
     added_files: int
+    removed_records: int
 
 
 class IcebergTable:
@@ -98,6 +99,10 @@ class IcebergTable:
             manage = manage.createBranch(branch, self.require_snapshot())
         manage.commit()
 
+    def rows_of_branch(self, branch: str, where: str) -> DataFrame:
+        """What the branch shows now. With the table's columns of today, while a snapshot has those of its time."""
+        return self._session.sql(f"SELECT * FROM {self.identifier} VERSION AS OF '{branch}' WHERE {where}")
+
     def staged(self, branch: str) -> Staged:
         """What the branch shows now."""
         self._table.refresh()
@@ -109,6 +114,7 @@ class IcebergTable:
             None if parent is None else int(parent),
             int(summary.get("added-records", 0)),
             int(summary.get("added-data-files", 0)),
+            int(summary.get("deleted-records", 0)),
         )
 
     def has_snapshot(self, snapshot_id: int) -> bool:

@@ -1,0 +1,87 @@
+"""A compacted day holds the rows it held, in few sorted files, and nobody sees it before it is published."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+from typing import Any
+
+import pytest
+
+import compact_tables
+from eventlake.compaction import CompactionEntry, CompactionPlan, parse_compaction_receipt
+from eventlake_spark import compaction
+from tests.builders import a_uuid
+from tests.spark.disk_lake import DiskLake
+from tests.spark.test_load_events import PAYMENT, a_payment
+
+TABLE = "events.payment_events"
+DAY, DAY_BEFORE = "2026-11-21", "2026-11-20"
+NOON, DAY_SECONDS = 1_795_248_000, 86_400
+
+
+def compacted(
+    lake: DiskLake, days: tuple[str, ...], rows: int, files_needed: int = 1, base: int | None = None, exit_code: int = 0
+) -> dict[str, Any]:
+    entry = CompactionEntry(TABLE, base or lake.main_of(TABLE) or 0, days, rows, 9, 3, files_needed)
+    plan = CompactionPlan("close_day-0123456789-g1", "now", (entry,))
+    return lake.run_job(compact_tables, plan.to_json(), [], exit_code)
+
+
+def test_a_compacted_day_holds_the_same_rows_in_one_sorted_file(lake: DiskLake) -> None:
+    # given: two days in three files, the last of which came when the contract had grown
+    lake.define({"payment/order": PAYMENT})
+    yesterday = [a_payment(number, created_at=NOON - DAY_SECONDS) for number in range(10, 30)]
+    lake.load_and_publish(lake.land([a_payment(4, items=[{"sku": "x"}]), a_payment(2), *yesterday]))
+    grown = copy.deepcopy(PAYMENT)
+    grown["properties"]["colour"] = {"type": "string"}
+    grown["properties"]["items"]["items"]["properties"]["size"] = {"type": "integer"}
+    lake.define({"payment/order": grown})
+    lake.load_and_publish(lake.land([a_payment(3, colour="red", items=[{"size": 4}]), a_payment(1)]))
+    everything = f"SELECT * FROM {TABLE} ORDER BY event_uuid"
+    before, main = lake.rows(everything), lake.main_of(TABLE)
+
+    # when
+    receipt = compacted(lake, (DAY,), rows=4)
+
+    # then: staged, not seen
+    (table,) = parse_compaction_receipt(json.dumps(receipt)).tables
+    assert (table.error, table.files_added, lake.main_of(TABLE)) == (None, 1, main)
+    lake.publish(receipt)
+    assert lake.rows(everything) == before
+    in_file_order = lake.rows(f"SELECT event_uuid FROM {TABLE} WHERE event_date = '{DAY}'")
+    assert [row.event_uuid for row in in_file_order] == [a_uuid(number) for number in (1, 2, 3, 4)]
+    assert [row.n for row in lake.rows(f"SELECT record_count n FROM {TABLE}.files ORDER BY 1")] == [4, 20]
+    (made,) = lake.rows(f"SELECT summary s FROM {TABLE}.snapshots WHERE snapshot_id = {table.staged_snapshot_id}")
+    told = {name: made.s[name] for name in ("added-records", "deleted-records", "eventlake.compaction_id")}
+    assert told == {"added-records": "4", "deleted-records": "4", "eventlake.compaction_id": "close_day-0123456789-g1"}
+
+    # and days that need several files are cut in the order of the table
+    lake.publish(compacted(lake, (DAY, DAY_BEFORE), rows=24, files_needed=4))
+    assert lake.rows(everything) == before
+    bounds = lake.rows(
+        f"SELECT min(event_uuid) low, max(event_uuid) high FROM {TABLE} WHERE event_date = '{DAY_BEFORE}'"
+        " GROUP BY input_file_name() ORDER BY 1"
+    )
+    assert len(bounds) >= 3
+    assert all(lower.high < upper.low for lower, upper in itertools.pairwise(bounds))
+
+    # and a main that moved since the plan is left alone
+    moved = compacted(lake, (DAY,), rows=4, base=main, exit_code=1)
+    assert "the next run plans it again" in moved["tables"][0]["error"]
+
+
+def test_rows_that_change_on_the_way_are_seen(lake: DiskLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given: a writer that changes a value
+    lake.define({"payment/order": PAYMENT})
+    lake.load_and_publish(lake.land([a_payment(1)]))
+    lay_out = compaction._laid_out
+    monkeypatch.setattr(compaction, "_laid_out", lambda rows, files: lay_out(rows.replace("o-1", "o-7"), files))
+
+    # when
+    receipt = compacted(lake, (DAY,), rows=1, exit_code=1)
+
+    # then
+    assert "valid is the same twice" in receipt["tables"][0]["error"]
+    assert receipt["tables"][0]["staged_snapshot_id"] is None
