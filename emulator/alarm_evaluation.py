@@ -15,6 +15,8 @@ from typing import Any
 
 # AWS looks at more data points than it evaluates and does not say at how many; its examples look at 5 for 3
 EXTRA_DATAPOINTS = 2
+# its alarms ignore missing data unless they say otherwise
+_IGNORING_NAMESPACE = "AWS/DynamoDB"
 
 _OPERATORS: Mapping[str, tuple[Callable[[float, float], bool], str]] = {
     "GreaterThanOrEqualToThreshold": (operator.ge, "greater than or equal to"),
@@ -48,12 +50,15 @@ class Rule:
         if alarm.get("ComparisonOperator") not in _OPERATORS or alarm.get("Threshold") is None:
             return None
         periods = int(alarm.get("EvaluationPeriods") or 1)
+        treatment = alarm.get("TreatMissingData") or "missing"
+        if treatment == "missing" and alarm.get("Namespace") == _IGNORING_NAMESPACE:
+            treatment = "ignore"
         return cls(
             comparison=alarm["ComparisonOperator"],
             threshold=float(alarm["Threshold"]),
             evaluation_periods=periods,
             datapoints_to_alarm=int(alarm.get("DatapointsToAlarm") or periods),
-            treat_missing_data=alarm.get("TreatMissingData") or "missing",
+            treat_missing_data=treatment,
         )
 
     @property

@@ -36,6 +36,8 @@ def install() -> None:
     patches.replace(FIX, "services.cloudwatch:record_metric", record)
     evict = patches.replace(FIX, "services.cloudwatch:_evict_old_metrics", None)
     cloudwatch._evict_old_metrics = lambda: _evict_once_a_minute(evict)
+    state = patches.replace(FIX, "services.cloudwatch:get_state", None)
+    cloudwatch.get_state = lambda: _undisturbed(state)
     put = patches.replace(FIX, "services.cloudwatch:_put_metric_data", None)
     cloudwatch._put_metric_data = lambda *request: _put_metric_data(put, *request)
     get_data = patches.replace(FIX, "services.cloudwatch:_get_metric_data", None)
@@ -70,9 +72,12 @@ def record(
         if point is not None:
             point["Count"] += 1.0
             return
-        point = {"Timestamp": moment, "Value": value, "Count": 1.0, "Unit": unit, "Dimensions": dict(dimensions)}
+        points = cloudwatch._metric_bucket(key)
+        # one for all of them: weeks of minutes are many points
+        shared = points[0]["Dimensions"] if points else dict(dimensions)
+        point = {"Timestamp": moment, "Value": value, "Count": 1.0, "Unit": unit, "Dimensions": shared}
         newest[1][value] = point
-        cloudwatch._metric_bucket(key).append(point)
+        points.append(point)
 
 
 def points_of(
@@ -91,6 +96,12 @@ def statistic(points: list[Point], name: str) -> float | None:
         return None
     found = cloudwatch._stat_value(cloudwatch._calc_stats(points), name, points)
     return None if found is None else float(found)
+
+
+def _undisturbed(state: Any) -> Any:
+    """Services go on reporting while the state is saved."""
+    with _lock:
+        return state()
 
 
 def _evict_once_a_minute(evict: Any) -> None:

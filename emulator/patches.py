@@ -51,6 +51,7 @@ FIXES = (
         "cloudwatch_metrics",
         replaces=(
             "services.cloudwatch:record_metric",
+            "services.cloudwatch:get_state",
             "services.cloudwatch:_evict_old_metrics",
             "services.cloudwatch:_put_metric_data",
             "services.cloudwatch:_get_metric_data",

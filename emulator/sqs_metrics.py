@@ -19,8 +19,13 @@ FIX = "sqs_metrics"
 _NAMESPACE = "AWS/SQS"
 # a message that was received this often and is still there is put to the back, and its age counts no more
 _RECEIVES_OF_A_POISON_PILL = 3
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/monitoring-using-cloudwatch.html
+_ACTIVE_SECONDS = 6 * 3600
 # who sends is several services, and each puts the message into the list: it is counted when it is first seen
 _SEEN = "seen_by_metrics"
+
+# when each queue was last asked for something or held something
+_last_used: dict[str, float] = {}
 
 
 def install() -> None:
@@ -35,12 +40,17 @@ def install() -> None:
     metric_minutes.at_each_end(_report)
 
 
+def _in_use(queue: dict[str, Any]) -> None:
+    _last_used[queue["url"]] = clock.now()
+
+
 def _count(queue: dict[str, Any], metric_name: str, number: int) -> None:
     if number:
         record(_NAMESPACE, metric_name, number, "Count", {"QueueName": queue["name"]})
 
 
 def _collected(queue: dict[str, Any], messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    _in_use(queue)
     _count_sent(queue, messages, received_now=1)
     _count(queue, "NumberOfMessagesReceived", len(messages))
     return messages
@@ -74,25 +84,30 @@ def _count_sent(queue: dict[str, Any], messages: list[dict[str, Any]], received_
 
 
 def _report(minute_end: float) -> None:
+    """What waits, where something does; that nothing waits is reported of a queue in use alone."""
     for (account, region, _), queue in sqs._queues.all_items():
         metric_minutes.enter(account, region)
         messages = list(queue["messages"])
         _count_sent(queue, messages)
-        now = time.time()
-        visible = [message for message in messages if message["visible_at"] <= now]
-        hidden = [message for message in messages if message["visible_at"] > now]
-        received = sum(message["receive_count"] > 0 for message in hidden)
-        levels = {
-            "ApproximateNumberOfMessagesVisible": len(visible),
-            "ApproximateNumberOfMessagesNotVisible": received,
-            "ApproximateNumberOfMessagesDelayed": len(hidden) - received,
-        }
-        # of the minute that is over
-        at = minute_end - 1
-        for metric_name, level in levels.items():
-            record(_NAMESPACE, metric_name, level, "Count", {"QueueName": queue["name"]}, at)
-        age_seconds = _age_of_oldest(messages)
-        record(_NAMESPACE, "ApproximateAgeOfOldestMessage", age_seconds, "Seconds", {"QueueName": queue["name"]}, at)
+        if messages:
+            _in_use(queue)
+        if minute_end - _last_used.get(queue["url"], 0.0) < _ACTIVE_SECONDS:
+            _report_levels(queue["name"], messages, minute_end - 1)  # of the minute that is over
+
+
+def _report_levels(queue_name: str, messages: list[dict[str, Any]], at: float) -> None:
+    now = time.time()
+    hidden = [message for message in messages if message["visible_at"] > now]
+    received = sum(message["receive_count"] > 0 for message in hidden)
+    levels = [
+        ("ApproximateNumberOfMessagesVisible", len(messages) - len(hidden), "Count"),
+        ("ApproximateNumberOfMessagesNotVisible", received, "Count"),
+        ("ApproximateNumberOfMessagesDelayed", len(hidden) - received, "Count"),
+        ("ApproximateAgeOfOldestMessage", _age_of_oldest(messages), "Seconds"),
+    ]
+    for metric_name, level, unit in levels:
+        if level or metric_name == "ApproximateNumberOfMessagesVisible":
+            record(_NAMESPACE, metric_name, level, unit, {"QueueName": queue_name}, at)
 
 
 def _age_of_oldest(messages: list[dict[str, Any]]) -> int:

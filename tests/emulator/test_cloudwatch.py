@@ -124,6 +124,7 @@ def test_a_queue_reports_each_minute_what_waits_in_it(
 ) -> None:
     sqs = emulator.client("sqs")
     url, _ = make_queue(emulator, name)
+    make_queue(emulator, f"{name}-unused")
     for number in range(3):
         sqs.send_message(QueueUrl=url, MessageBody=f"{number}")
     sqs.receive_message(QueueUrl=url, VisibilityTimeout=120)
@@ -133,6 +134,8 @@ def test_a_queue_reports_each_minute_what_waits_in_it(
         reported(emulator, "AWS/SQS", f"ApproximateNumberOfMessages{metric_name}", "Maximum", value, QueueName=name)
     age = value_of(emulator, "AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", QueueName=name)
     assert age is not None and 15 * MINUTE_SECONDS <= age < 16 * MINUTE_SECONDS
+    where = {"QueueName": f"{name}-unused"}
+    assert value_of(emulator, "AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", **where) is None
 
 
 @promised(

@@ -239,6 +239,21 @@ def test_a_state_set_by_hand_acts_and_lasts_until_the_next_evaluation(
     becomes(emulator, name, "OK")
 
 
+@promised(MISSING_DATA, closed_by="cloudwatch_alarms", only_here=MOVED)
+def test_an_alarm_on_a_table_keeps_its_state_while_data_is_missing(
+    emulator: Emulator, name: str, ahead: Callable[[int], None]
+) -> None:
+    """Unless it says otherwise; others go to INSUFFICIENT_DATA."""
+    for namespace in ("AWS/DynamoDB", name):
+        make_alarm(emulator, name, AlarmName=f"{name}-{namespace}", Namespace=namespace)
+        emulator.client("cloudwatch").set_alarm_state(
+            AlarmName=f"{name}-{namespace}", StateValue="ALARM", StateReason="by hand"
+        )
+    ahead(2 * MINUTE_SECONDS)
+    becomes(emulator, f"{name}-{name}", "INSUFFICIENT_DATA")
+    assert alarm(emulator, f"{name}-AWS/DynamoDB")["StateValue"] == "ALARM"
+
+
 @promised("https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DisableAlarmActions.html")
 def test_an_alarm_whose_actions_are_disabled_changes_its_state_in_silence(emulator: Emulator, name: str) -> None:
     cloudwatch = emulator.client("cloudwatch")
