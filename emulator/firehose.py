@@ -33,11 +33,11 @@ _BATCH_LIMIT_RECORDS = 500
 _BATCH_LIMIT_BYTES = 4 * 1024 * 1024
 _OPEN_PARTITIONS_LIMIT = 500
 _LEAST_MEGABYTES_OF_A_PARTITION = 64
-_PROCESSORS = ("MetadataExtraction", "AppendDelimiterToRecord", "Lambda")
+_PROCESSORS = ("MetadataExtraction", "AppendDelimiterToRecord")
 _CONFIGURATIONS = tuple(
     f"{kind}Destination{part}" for kind in ("ExtendedS3", "S3") for part in ("Configuration", "Update")
 )
-_EXPRESSION = re.compile(r"!\{(partitionKeyFromQuery|partitionKeyFromLambda):([^}]*)\}")
+_EXPRESSION = re.compile(r"!\{(partitionKeyFromQuery):([^}]*)\}")
 
 _put_counter = itertools.count(1)
 # a compiled jq program holds the state of its last input
@@ -111,6 +111,8 @@ def refusal(configuration: dict[str, Any]) -> str | None:
     for processor in processing.get("Processors") or []:
         if processor.get("Type") not in _PROCESSORS:
             return f"Processor {processor.get('Type')} is not done here; use one of {', '.join(_PROCESSORS)}."
+    if "!{partitionKeyFromLambda:" in (configuration.get("Prefix") or ""):
+        return "Partition keys of a function are not made here; use partitionKeyFromQuery."
     query = _parameter(configuration, "MetadataExtraction", "MetadataExtractionQuery")
     if query is not None:
         try:
@@ -217,16 +219,14 @@ def _publish_intake(name: str, taken: list[tuple[str, bytes]]) -> None:
 def _deliver(stream: dict[str, Any], destination: dict[str, Any], records: list[tuple[str, bytes]]) -> None:
     """Puts each record into the buffer of its partition, or of its error."""
     configuration = destination["config"]
-    keys_of_function: dict[str, dict[str, str]] = {}
     arrived_at = time.time()
-    records = firehose._apply_lambda_processors(stream, destination, records, partition_sink=keys_of_function)
     partitioned = _is_partitioned(configuration)
     delimiter = _delimiter(configuration)
-    for record_id, data in records:
+    for _, data in records:
         keys: dict[str, str] = {}
         try:
             if partitioned:
-                keys = _partition_keys(configuration, data, keys_of_function.get(record_id))
+                keys = _partition_keys(configuration, data)
                 _check_open_partitions(stream, destination, keys)
         except _NotDeliveredError as reason:
             line = error_line(data, reason.code, reason.message, arrived_at)
@@ -244,9 +244,9 @@ def _check_open_partitions(stream: dict[str, Any], destination: dict[str, Any], 
         )
 
 
-def _partition_keys(configuration: dict[str, Any], data: bytes, of_function: dict[str, str] | None) -> dict[str, str]:
+def _partition_keys(configuration: dict[str, Any], data: bytes) -> dict[str, str]:
     """The values that the prefix asks for, by 'namespace:key'."""
-    keys = {f"partitionKeyFromLambda:{name}": value for name, value in (of_function or {}).items()}
+    keys: dict[str, str] = {}
     query = _parameter(configuration, "MetadataExtraction", "MetadataExtractionQuery")
     if query is not None:
         keys.update((f"partitionKeyFromQuery:{name}", value) for name, value in _extract(query, data).items())

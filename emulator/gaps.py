@@ -11,7 +11,7 @@ NOT_HERE = {
     "Kinesis to Lambda": "its reading uses up nothing of a shard's GetRecords limits; tumbling windows, enhanced "
     "fan-out, AT_TIMESTAMP in a template",
     "Lambda": "memory and payload limits, a sandbox: a function is a process of the server's own user",
-    "Firehose": "de-aggregation, backup buckets, other compressions, formats and destinations than gzip to S3",
+    "Firehose": "transformation, de-aggregation, backup buckets; other formats and destinations than gzip to S3",
     "Glue jobs": "workers on other machines, modules installed by pip (wheels in S3 are taken), schedules, bookmarks",
     "S3": "inventory, S3 Select, what Intelligent-Tiering moves by itself, restores of versions that are not current",
     "Glue crawlers": "classifiers of one's own, CSV, schedules, grouping without CombineCompatibleSchemas",

@@ -262,7 +262,6 @@ FIXES = (
             "services.firehose:_invalid",
             "services.firehose:_record_id",
             "services.firehose:_java_time",
-            "services.firehose:_apply_lambda_processors",
             "services.firehose:_deliver_to_iceberg",
             "services.firehose:_s3_bucket_from_arn",
             "services.s3:handle_request",

@@ -28,6 +28,12 @@ def put_lines(emulator: Emulator, bucket: str, folder: str, *rows: dict[str, Any
     emulator.client("s3").put_object(Bucket=bucket, Key=f"{folder}/{file}", Body=gzip.compress(body))
 
 
+def put_what_takes_long_to_crawl(emulator: Emulator, bucket: str) -> None:
+    body = gzip.compress(b"".join(b'{"id": %d}\n' % number for number in range(10_000)))
+    for day in range(20):
+        emulator.client("s3").put_object(Bucket=bucket, Key=f"raw/event_type=x/day={day:02d}/a.gz", Body=body)
+
+
 def make_crawler(
     emulator: Emulator, name: str, exclusions: tuple[str, ...] = (), bucket: str = "", **options: Any
 ) -> None:
@@ -256,8 +262,7 @@ def test_new_columns_are_merged_in_and_partitions_inherit_the_table(emulator: Em
 def test_a_running_crawler_refuses_a_second_start_and_any_change(emulator: Emulator, name: str) -> None:
     """CrawlerRunningException, CrawlerNotRunningException."""
     make_bucket(emulator, name)
-    for number in range(20):
-        put_lines(emulator, name, f"raw/event_type=x/day={number:02d}", *({"id": n} for n in range(10_000)))
+    put_what_takes_long_to_crawl(emulator, name)
     make_crawler(emulator, name)
     glue = emulator.client("glue")
     glue.start_crawler(Name=name)
@@ -409,8 +414,7 @@ def test_a_crawl_that_a_stop_cut_can_be_started_again(another_emulator: Callable
     """A crawler that stayed RUNNING for ever could never crawl again."""
     emulator = another_emulator()
     make_bucket(emulator, name)
-    for number in range(20):
-        put_lines(emulator, name, f"raw/event_type=x/day={number:02d}", *({"id": n} for n in range(10_000)))
+    put_what_takes_long_to_crawl(emulator, name)
     make_crawler(emulator, name)
     emulator.client("glue").start_crawler(Name=name)
     emulator.stop()
