@@ -364,3 +364,23 @@ def test_what_the_lake_declares_is_what_the_services_say_they_have(emulator: Emu
         assert kind in READERS, f"{name} is an {kind}: say above how its properties are read back"
         found += differences(properties, READERS[kind](emulator, physical_id), name)
     assert not found, "\n".join(found)
+
+
+@promised(
+    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html",
+    closed_by="cloudformation",
+    stored_only=True,
+)
+def test_data_at_rest_is_encrypted_under_the_key_of_the_lake(emulator: Emulator, declared: Declared) -> None:
+    """Declared and read back; what lies on the disk is plain."""
+    key = ARNS["AWS::KMS::Key"].format(declared.physical_ids["Key"])
+    for bucket in ("RawBucket", "LakeBucket"):
+        found = emulator.client("s3").get_bucket_encryption(Bucket=declared.physical_ids[bucket])
+        (rule,) = found["ServerSideEncryptionConfiguration"]["Rules"]
+        encryption = rule["ApplyServerSideEncryptionByDefault"]
+        assert (encryption["SSEAlgorithm"], encryption["KMSMasterKeyID"]) == ("aws:kms", key)
+    stream = of_stream(emulator, declared.physical_ids["Stream"])
+    assert stream["StreamEncryption"] == {"EncryptionType": "KMS", "KeyId": key}
+    for table in ("Claims", "Positions", "Landings", "Leases"):
+        found = emulator.client("dynamodb").describe_table(TableName=declared.physical_ids[table])["Table"]
+        assert found["SSEDescription"]["Status"] == "ENABLED"
