@@ -314,7 +314,7 @@ class _ShardWorker:
 
 def _publish_age(mapping: dict[str, Any], last_record: dict[str, Any]) -> None:
     """https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html: "the age of the last record"."""
-    age_milliseconds = max(0.0, (clock.now() - last_record["ApproximateArrivalTimestamp"]) * 1000)
+    age_milliseconds = max(0, round((clock.now() - last_record["ApproximateArrivalTimestamp"]) * 1000))
     dimensions = {"FunctionName": mapping["FunctionName"]}
     cloudwatch.record_metric("AWS/Lambda", "IteratorAge", age_milliseconds, "Milliseconds", dimensions)
 

@@ -163,6 +163,9 @@ def _lanes(mapping_id: str, shard_id: str) -> dict[str, str]:
 
 
 def _positions(mapping_id: str) -> dict[str, str]:
+    if mapping_id not in lambda_svc._esms:
+        # a batch was on its way when the mapping was deleted; nothing is kept of it
+        return {}
     positions: dict[str, str] | None = lambda_svc._kinesis_positions.get(mapping_id)
     if positions is None:
         positions = lambda_svc._kinesis_positions[mapping_id] = {}

@@ -17,7 +17,7 @@ from typing import Any
 from ministack.core import responses
 from ministack.services import kinesis
 
-from emulator import kinesis_metrics, patches
+from emulator import clock, kinesis_metrics, patches
 from emulator.allowances import Allowance
 from emulator.kinesis_resharding import is_open
 from emulator.kinesis_writing import REFUSAL, refusal_text
@@ -124,9 +124,9 @@ def get_records(request: dict[str, Any]) -> _Answer:
         return _refused("InvalidArgumentException", f"Limit {limit} is more than {CALL_RECORDS}")
     allowed, now = _shards[stream["StreamARN"], place["shard_id"]], time.monotonic()
     if not allowed.answers(now):
-        kinesis_metrics.count(stream["StreamName"], kinesis_metrics.READS_REFUSED, 1)
+        kinesis_metrics.measure(stream["StreamName"], kinesis_metrics.READS_REFUSED, 1)
         return _refused(REFUSAL, refusal_text(stream, place["shard_id"]))
-    kinesis_metrics.count(stream["StreamName"], kinesis_metrics.READS_REFUSED, 0)
+    kinesis_metrics.measure(stream["StreamName"], kinesis_metrics.READS_REFUSED, 0)
     kinesis._expire_records(stream)
     records = shard["records"]
     start = first_after(records, place["after"])
@@ -164,9 +164,8 @@ def _read(stream: dict[str, Any], place: dict[str, Any], records: list[_Record],
 
 def note_age(stream: dict[str, Any], last_record: _Record | None) -> None:
     """How old the last record of an answer is; 0 for a reader that has all."""
-    arrived = last_record["ApproximateArrivalTimestamp"] if last_record else time.time()
-    age_milliseconds = max(0.0, (time.time() - arrived) * 1000)
-    kinesis_metrics.count(stream["StreamName"], kinesis_metrics.ITERATOR_AGE, age_milliseconds)
+    age_seconds = clock.now() - last_record["ApproximateArrivalTimestamp"] if last_record else 0
+    kinesis_metrics.measure(stream["StreamName"], kinesis_metrics.ITERATOR_AGE, max(0, round(age_seconds * 1000)))
 
 
 def children_of(stream: dict[str, Any], shard_id: str) -> list[dict[str, Any]]:

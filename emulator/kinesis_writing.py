@@ -78,11 +78,11 @@ def _put_record(put: _Handler, request: dict[str, Any]) -> _Answer:
     shard_id = _shard_of(stream, request)
     payload_bytes = _payload_bytes(request)
     if not _shards[stream["StreamARN"], shard_id].takes(payload_bytes, time.monotonic()):
-        _count(stream, taken=0, taken_bytes=0, refused=1)
+        _measure(stream, taken=0, taken_bytes=0, refused=1)
         return responses.error_response_json(REFUSAL, refusal_text(stream, shard_id), 400)
     answer = put(request)
     if answer[0] < 300:
-        _count(stream, taken=1, taken_bytes=payload_bytes, refused=0)
+        _measure(stream, taken=1, taken_bytes=payload_bytes, refused=0)
     return answer
 
 
@@ -108,7 +108,7 @@ def _put_records(put: _Handler, request: dict[str, Any]) -> _Answer:
     answer = put({**request, "Records": taken} if refused else request)
     if answer[0] >= 300:
         return answer
-    _count(stream, len(taken), taken_bytes, len(refused))
+    _measure(stream, len(taken), taken_bytes, len(refused))
     return _with_refused(answer, stream, refused) if refused else answer
 
 
@@ -126,11 +126,11 @@ def _with_refused(answer: _Answer, stream: dict[str, Any], refused: dict[int, st
     return answered
 
 
-def _count(stream: dict[str, Any], taken: int, taken_bytes: int, refused: int) -> None:
+def _measure(stream: dict[str, Any], taken: int, taken_bytes: int, refused: int) -> None:
     name = stream["StreamName"]
-    kinesis_metrics.count(name, kinesis_metrics.INCOMING_RECORDS, taken)
-    kinesis_metrics.count(name, kinesis_metrics.INCOMING_BYTES, taken_bytes)
-    kinesis_metrics.count(name, kinesis_metrics.WRITES_REFUSED, refused)
+    kinesis_metrics.measure(name, kinesis_metrics.INCOMING_RECORDS, taken)
+    kinesis_metrics.measure(name, kinesis_metrics.INCOMING_BYTES, taken_bytes)
+    kinesis_metrics.measure(name, kinesis_metrics.WRITES_REFUSED, refused)
 
 
 def _shard_of(stream: dict[str, Any], entry: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.emulator.behaviours import promised
+from tests.emulator.measured import value_of
 from tests.emulator.running import Emulator, wait_for
 
 SERVICE = "Kinesis"
@@ -54,17 +55,8 @@ def texts(kinesis: Any, stream: str, shard_id: str) -> list[str]:
     return [one["Data"].decode() for one in records]
 
 
-def metric_sum(emulator: Emulator, stream: str, metric: str, statistic: str = "Sum") -> float | None:
-    points = emulator.client("cloudwatch").get_metric_statistics(
-        Namespace="AWS/Kinesis",
-        MetricName=metric,
-        Dimensions=[{"Name": "StreamName", "Value": stream}],
-        StartTime=datetime.now(UTC) - timedelta(minutes=10),
-        EndTime=datetime.now(UTC) + timedelta(minutes=1),
-        Period=3600,
-        Statistics=[statistic],
-    )["Datapoints"]
-    return sum(float(point[statistic]) for point in points) if points else None
+def measured(emulator: Emulator, stream: str, metric: str, statistic: str = "Sum") -> float | None:
+    return value_of(emulator, "AWS/Kinesis", metric, statistic, StreamName=stream)
 
 
 @promised(f"{API}/API_PutRecord.html", closed_by="kinesis")
@@ -361,10 +353,11 @@ def test_a_stream_counts_what_it_takes_and_refuses(emulator: Emulator, name: str
     records = [{"Data": bytes(100_000), "PartitionKey": "one"} for _ in range(15)]
     refused = kinesis.put_records(StreamName=name, Records=records)["FailedRecordCount"]
     assert refused == 5
-    wait_for(lambda: metric_sum(emulator, name, "IncomingRecords"), "the metrics", seconds=5)
-    assert metric_sum(emulator, name, "IncomingRecords") == 10
-    assert metric_sum(emulator, name, "IncomingBytes") == 10 * (100_000 + len("one"))
-    assert metric_sum(emulator, name, "WriteProvisionedThroughputExceeded") == 5
+    assert measured(emulator, name, "IncomingRecords") == 10
+    assert measured(emulator, name, "IncomingBytes") == 10 * (100_000 + len("one"))
+    assert measured(emulator, name, "WriteProvisionedThroughputExceeded") == 5
+    put(kinesis, name, "a")
+    assert measured(emulator, name, "IncomingRecords", "Minimum") == 1, "a measurement is of one request"
 
 
 @promised("https://docs.aws.amazon.com/streams/latest/dev/monitoring-with-cloudwatch.html", closed_by="kinesis_metrics")
@@ -378,6 +371,5 @@ def test_a_stream_counts_refused_readings_and_how_old_the_read_are(emulator: Emu
     with pytest.raises(kinesis.exceptions.ProvisionedThroughputExceededException):
         for _ in range(50):
             kinesis.get_records(ShardIterator=here)
-    wait_for(lambda: metric_sum(emulator, name, "ReadProvisionedThroughputExceeded"), "the metrics", seconds=5)
-    assert metric_sum(emulator, name, "ReadProvisionedThroughputExceeded") == 1
-    assert 200 <= (metric_sum(emulator, name, "GetRecords.IteratorAgeMilliseconds", "Maximum") or 0) < 60_000
+    assert measured(emulator, name, "ReadProvisionedThroughputExceeded") == 1
+    assert 200 <= (measured(emulator, name, "GetRecords.IteratorAgeMilliseconds", "Maximum") or 0) < 60_000

@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.emulator.behaviours import promised
+from tests.emulator.measured import make_queue, reported
 from tests.emulator.running import Emulator, make_function, wait_for
 
 SERVICE = "Lambda"
@@ -135,6 +136,17 @@ def test_an_asynchronous_failure_goes_to_its_destination(emulator: Emulator, nam
     found = json.loads(message["Body"])
     assert (found["requestPayload"], found["responsePayload"]["errorMessage"]) == ({"n": 1}, "no")
     assert found["requestContext"]["condition"] == "RetriesExhausted"
+
+
+@promised("https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html", closed_by="lambda_metrics")
+def test_invocations_by_a_queue_are_counted(emulator: Emulator, name: str) -> None:
+    """By FunctionName: Invocations and Errors, one for each batch."""
+    make_function(emulator, name, "def handler(event, context): raise ValueError('bad')")
+    url, arn = make_queue(emulator, name, VisibilityTimeout="60")
+    emulator.client("lambda").create_event_source_mapping(EventSourceArn=arn, FunctionName=name)
+    emulator.client("sqs").send_message(QueueUrl=url, MessageBody="message")
+    reported(emulator, "AWS/Lambda", "Invocations", "Sum", 1, FunctionName=name)
+    reported(emulator, "AWS/Lambda", "Errors", "Sum", 1, FunctionName=name)
 
 
 def test_a_silent_function_answers_at_once(emulator: Emulator, name: str) -> None:
