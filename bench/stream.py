@@ -32,8 +32,9 @@ from laptop import drain, programs
 from laptop.entry import say, whole_number
 from laptop.event_file import lines_of
 from laptop.home import CHECKOUT, Home, Ports, free_port
-from laptop.lifecycle import DELIVERY_BUFFER_SECONDS, http_answers
+from laptop.lifecycle import emulator_answers
 from laptop.producer import send
+from local_lake import DELIVERY_BUFFER_SECONDS, aws_environment
 
 SEED = 11
 SECONDS = 300
@@ -172,8 +173,8 @@ def _emulated_lake(home: Home) -> Iterator[tuple[subprocess.Popen[str], Settings
     command = [str(CHECKOUT / ".venvs" / "emulator" / "bin" / "python"), "-m", "emulator"]
     server = subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=subprocess.DEVNULL, text=True)
     try:
-        programs.adopt(programs.aws_environment(ports, settings))
-        _wait_until_answering(f"http://127.0.0.1:{ports.aws}/_ministack/health", server)
+        programs.adopt(aws_environment(programs.endpoint_url(ports), settings))
+        _wait_until_answering(programs.endpoint_url(ports), server)
         parameters = {"DeliveryBufferSeconds": str(DELIVERY_BUFFER_SECONDS)}
         deploy(settings, build_folder=home.folder / "packages", definitions_folders=[], parameters=parameters, say=say)
         yield server, settings
@@ -182,9 +183,9 @@ def _emulated_lake(home: Home) -> Iterator[tuple[subprocess.Popen[str], Settings
         server.wait(60)
 
 
-def _wait_until_answering(url: str, server: subprocess.Popen[str]) -> None:
+def _wait_until_answering(endpoint_url: str, server: subprocess.Popen[str]) -> None:
     deadline = time.monotonic() + 30
-    while not http_answers(url):
+    while not emulator_answers(endpoint_url):
         if server.poll() is not None or time.monotonic() > deadline:
             raise TerminalError("starting the emulator for a benchmark: it does not answer")
         time.sleep(0.1)

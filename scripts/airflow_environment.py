@@ -1,4 +1,4 @@
-"""The environment variables of Airflow's processes on a laptop, as one pure function; production's live with MWAA.
+"""The environment variables of Airflow's processes outside AWS, as one pure function; production's live with MWAA.
 
 What belongs in here: AIRFLOW__* settings, and the LAKE_* ones that only DAGs read. What does not: where AWS answers
 (AWS_ENDPOINT_URL, credentials, LAKE_PREFIX come from the lake's own environment), and starting anything.
@@ -23,6 +23,25 @@ AIRFLOW_PROCESSES: dict[str, tuple[str, ...]] = {
 ADMIN_USER = "admin"
 VIEWER_USER = "viewer"
 LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where Airflow's API is: what it listens on, who else finds it where, and what no proxy stands before."""
+
+    listen_host: str
+    listen_port: int
+    # for Airflow's other processes
+    api_url: str
+    # for a person's browser, and for links in messages
+    ui_url: str
+    near_hosts: tuple[str, ...] = (LOOPBACK, "localhost")
+
+    @staticmethod
+    def on_loopback(port: int) -> Addresses:
+        """All processes on one machine."""
+        url = f"http://{LOOPBACK}:{port}"
+        return Addresses(LOOPBACK, port, url, url)
 
 
 @dataclass(frozen=True)
@@ -60,7 +79,7 @@ def airflow_environment(
     dags: Path,
     plugins: Path,
     database_uri: str,
-    api_port: int,
+    addresses: Addresses,
     airflow_secrets: AirflowSecrets,
     *,
     scheduled: bool = True,
@@ -68,11 +87,10 @@ def airflow_environment(
 ) -> dict[str, str]:
     """Every variable that the four processes (and `airflow db migrate`) need, beside AWS_* and LAKE_PREFIX.
 
-    `database_uri`: `postgresql+psycopg2://postgres:@/airflow?host=<socket dir>`. Made for quick pick-up and little
-    memory: four task slots, one API worker, one parser. `scheduled=False`: DAGs run only when somebody triggers them,
-    so that a demo's runs are the only ones.
+    `database_uri`: such as `postgresql+psycopg2://postgres:@/airflow?host=<socket dir>`. Made for quick pick-up and
+    little memory: four task slots, one API worker, one parser. `scheduled=False`: DAGs run only when somebody triggers
+    them, so that a demo's runs are the only ones.
     """
-    api_url = f"http://{LOOPBACK}:{api_port}"
     environment = {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
@@ -83,7 +101,7 @@ def airflow_environment(
         "AIRFLOW__CORE__FERNET_KEY": airflow_secrets.fernet_key,
         # the default asks the resolver, which may take seconds on a laptop
         "AIRFLOW__CORE__HOSTNAME_CALLABLE": "socket.gethostname",
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{api_url}/execution/",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{addresses.api_url}/execution/",
         "AIRFLOW__CORE__AUTH_MANAGER": (
             "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
         ),
@@ -91,9 +109,9 @@ def airflow_environment(
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords_file(home)),
         "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "5",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database_uri,
-        "AIRFLOW__API__HOST": LOOPBACK,
-        "AIRFLOW__API__PORT": str(api_port),
-        "AIRFLOW__API__BASE_URL": api_url,
+        "AIRFLOW__API__HOST": addresses.listen_host,
+        "AIRFLOW__API__PORT": str(addresses.listen_port),
+        "AIRFLOW__API__BASE_URL": addresses.ui_url,
         "AIRFLOW__API__WORKERS": "1",
         "AIRFLOW__API__SECRET_KEY": airflow_secrets.api_secret_key,
         "AIRFLOW__API_AUTH__JWT_SECRET": airflow_secrets.jwt_secret,
@@ -111,10 +129,10 @@ def airflow_environment(
         "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW_CONN_AWS_DEFAULT": "aws://",
-        "NO_PROXY": f"{LOOPBACK},localhost",
-        "no_proxy": f"{LOOPBACK},localhost",
+        "NO_PROXY": ",".join(addresses.near_hosts),
+        "no_proxy": ",".join(addresses.near_hosts),
         "LAKE_WAITER_DELAY_SECONDS": str(waiter_delay_seconds),
-        "LAKE_AIRFLOW_URL": api_url,
+        "LAKE_AIRFLOW_URL": addresses.ui_url,
     }
     if not scheduled:
         environment |= {f"LAKE_{name}_SCHEDULE": "none" for name in ("LOAD", "CLOSE", "CRAWL", "WATCH", "AUDIT")}

@@ -15,14 +15,14 @@ from eventlake.errors import TerminalError
 from eventlake.settings import Settings
 from laptop import entry, walk
 from laptop.demo_story import DemoResult, next_lines
-from laptop.event_file import distinct_lines, lines_of, require_events
+from laptop.event_file import distinct_lines, lines_of
 from laptop.home import CHECKOUT, Home, choose_ports
-from laptop.lifecycle import DELIVERY_BUFFER_SECONDS, Lake, bring_up, clear_remains, only_one_starter
-from laptop.memory import PeakMemory
-from laptop.simulation import Simulation
+from laptop.lifecycle import Lake, bring_up, clear_remains, only_one_starter
+from laptop.memory import PeakMemory, memory_of
+from laptop.simulation import SEED, Simulation
 from laptop.supervision import Supervisor
+from local_lake import DELIVERY_BUFFER_SECONDS
 
-DEFAULT_EVENTS = 20_000
 EXIT_FAILED = 1
 
 
@@ -30,8 +30,7 @@ EXIT_FAILED = 1
 class Demo:
     home: Home
     settings: Settings
-    input_file: Path | None
-    events: int
+    wanted: walk.Wanted
     drafted: tuple[str, ...] = ()
     sent: walk.Sent | None = None
     seconds: dict[str, float] = field(default_factory=dict)
@@ -41,24 +40,25 @@ class Demo:
         started = time.monotonic()
         ports = choose_ports(os.environ, None, ui_may_move=True)
         entry.say(f"a fresh lake in {self.home.folder}; UI http://127.0.0.1:{ports.ui}; logs: {self.home.logs}")
-        simulation = None if self.input_file else Simulation.start(self.home, self.events)
+        input_file = self.wanted.input_file
+        simulation = None if input_file else Simulation.start(self.home, self.wanted.events, SEED)
         try:
-            if self.input_file:
-                self._draft(self.input_file)
+            if input_file:
+                self._draft(input_file)
             lake = bring_up(
                 self.home,
                 ports,
                 self.settings,
                 durable=False,
                 scheduled=False,
-                aws_ready=lambda: self._send(simulation.finish() if simulation else self.input_file),
+                aws_ready=lambda: self._send(simulation.finish() if simulation else input_file),
             )
         finally:
             if simulation:
                 simulation.stop()
         try:
             self.seconds["start"] = time.monotonic() - started
-            with PeakMemory(lake.supervisor) as memory:
+            with PeakMemory(lambda: memory_of(lake.supervisor.pids())) as memory:
                 runs = walk.run_dags(lake.airflow)
             return self._tell(lake, runs, memory.peak_bytes, started)
         finally:
@@ -107,11 +107,7 @@ class Demo:
 
 
 def main() -> int:
-    text = entry.given("LAKE_INPUT")
-    input_file = require_events(Path(text)).resolve() if text else None
-    events = entry.whole_number("LAKE_EVENTS", DEFAULT_EVENTS)
-    if events < 1:
-        raise TerminalError("reading EVENTS: received 0; valid is a whole number from 1 such as 20000")
+    wanted = walk.wanted()
     home = Home.from_env(os.environ)
     settings = Settings.from_env(os.environ)
     with only_one_starter(home):
@@ -122,7 +118,7 @@ def main() -> int:
         if aside is not None:
             entry.say(f"the lake that was kept here is set aside, whole, in {aside}")
         home.prepare()
-        return Demo(home, settings, input_file, events).run()
+        return Demo(home, settings, wanted).run()
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from eventlake.errors import TerminalError
 from laptop import entry
 from laptop.event_file import lines_of, require_events
 from laptop.home import Home
+from laptop.lifecycle import emulator_answers
 from laptop.producer import send
 from laptop.programs import adopt
 from laptop.supervision import Supervisor
@@ -49,7 +50,10 @@ def main() -> int:
 
 
 def require_up(home: Home) -> None:
-    if Supervisor.running(home) is None:
+    if home.composed_mark.exists():
+        if not emulator_answers(home.read_env()["AWS_ENDPOINT_URL"]):
+            raise TerminalError("the composed lake does not answer; `docker compose up --wait` starts it")
+    elif Supervisor.running(home) is None:
         raise TerminalError("no lake is up; `make up` starts one")
 
 

@@ -50,14 +50,18 @@ def wait_for_landings(
 
 
 def shards_behind(dynamodb: Any, settings: Settings, last_sent: Mapping[str, str]) -> list[str]:
-    items = dynamodb.scan(TableName=settings.positions_table, ConsistentRead=True)["Items"]
-    noted = {item["shard_id"]["S"]: int(item["sequence_number"]["S"]) for item in items}
+    noted = {item["shard_id"]["S"]: int(item["sequence_number"]["S"]) for item in positions(dynamodb, settings)}
     return sorted(shard for shard, sequence in last_sent.items() if noted.get(shard, -1) < int(sequence))
 
 
 def newest_note(dynamodb: Any, settings: Settings) -> datetime:
-    items = dynamodb.scan(TableName=settings.positions_table, ConsistentRead=True)["Items"]
-    return max(datetime.fromisoformat(item["updated_at"]["S"]) for item in items)
+    return max(datetime.fromisoformat(item["updated_at"]["S"]) for item in positions(dynamodb, settings))
+
+
+def positions(dynamodb: Any, settings: Settings) -> list[dict[str, Any]]:
+    """How far the admitting function came in each shard."""
+    items: list[dict[str, Any]] = dynamodb.scan(TableName=settings.positions_table, ConsistentRead=True)["Items"]
+    return items
 
 
 def queue_depth(sqs: Any, url: str) -> int:

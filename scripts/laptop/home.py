@@ -30,7 +30,7 @@ LONGEST_SOCKET_FOLDER = 80
 # what a lake consists of; the rest of the folder (bootstrap's stamps, older lakes set aside) outlives it
 LAKE_PARTS = (
     *("state", "logs", "contracts", "expectations", "simulated"),
-    *("secrets.json", "ports.json", "env", "demo.json", "kept"),
+    *("secrets.json", "ports.json", "env", "demo.json", "kept", "composed"),
 )
 
 
@@ -93,6 +93,11 @@ class Home:
         return self.folder / "kept"
 
     @property
+    def composed_mark(self) -> Path:
+        """Present when the lake that this folder describes runs in the containers of docker-compose.yaml."""
+        return self.folder / "composed"
+
+    @property
     def run(self) -> Path:
         """Sockets and process ids: inside the lake, or in a short private folder when the checkout's path is long."""
         inside = self.folder / "run"
@@ -112,13 +117,7 @@ class Home:
         self.run.chmod(0o700)
 
     def secrets(self) -> AirflowSecrets:
-        """The lake's own secrets; made at its first start."""
-        path = self.folder / "secrets.json"
-        if path.exists():
-            return AirflowSecrets(**json.loads(path.read_text()))
-        made = AirflowSecrets.generate()
-        write_private(path, json.dumps(asdict(made), indent=1) + "\n")
-        return made
+        return kept_secrets(self.folder / "secrets.json")
 
     def last_ports(self) -> Ports | None:
         path = self.folder / "ports.json"
@@ -144,12 +143,30 @@ class Home:
         """What `.lake/env` exports; raises when no lake was ever started here."""
         if not self.env_file.exists():
             raise TerminalError(f"reading {self.env_file}: there is no lake yet; `make up` starts one")
-        pairs = (shlex.split(line)[1].partition("=") for line in self.env_file.read_text().splitlines() if line)
-        return {name: value for name, _, value in pairs}
+        return exported(self.env_file.read_text())
 
     def write_env(self, variables: Mapping[str, str]) -> None:
-        lines = (f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
-        write_private(self.env_file, "".join(lines))
+        write_private(self.env_file, exports(variables))
+
+
+def kept_secrets(path: Path) -> AirflowSecrets:
+    """A lake's own secrets; made at its first start."""
+    if path.exists():
+        return AirflowSecrets(**json.loads(path.read_text()))
+    made = AirflowSecrets.generate()
+    write_json(path, asdict(made))
+    return made
+
+
+def exports(variables: Mapping[str, str]) -> str:
+    """Lines for a shell."""
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items())
+
+
+def exported(text: str) -> dict[str, str]:
+    """What the lines of `exports` say."""
+    pairs = (shlex.split(line)[1].partition("=") for line in text.splitlines() if line)
+    return {name: value for name, _, value in pairs}
 
 
 def write_private(path: Path, text: str) -> None:

@@ -27,12 +27,11 @@ from laptop.airflow_api import AirflowApi
 from laptop.entry import ignore_interrupts, say
 from laptop.home import Home, Ports, write_private
 from laptop.supervision import Supervisor, is_alive, left_behind
+from local_lake import DELIVERY_BUFFER_SECONDS
 
 START_TIMEOUT_SECONDS = 180
 LOOK_EVERY_SECONDS = 0.2
 NEEDED_FREE_BYTES = 512 * 1024**2
-# a laptop's deliveries do not wait for a minute's worth of events
-DELIVERY_BUFFER_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -122,7 +121,7 @@ def _require_both(strands: list[Future[None]], supervisor: Supervisor) -> None:
 def _start_aws(
     supervisor: Supervisor, home: Home, settings: Settings, variables: dict[str, str], aws_ready: Callable[[], None]
 ) -> None:
-    wait_for(lambda: http_answers(f"{variables['AWS_ENDPOINT_URL']}/_ministack/health"), "the emulator", supervisor)
+    wait_for(lambda: emulator_answers(variables["AWS_ENDPOINT_URL"]), "the emulator", supervisor)
     say("the emulator answers")
     outcome = deploy(
         settings,
@@ -157,9 +156,9 @@ def wait_for(is_ready: Callable[[], bool], what: str, supervisor: Supervisor) ->
         time.sleep(LOOK_EVERY_SECONDS)
 
 
-def http_answers(url: str) -> bool:
+def emulator_answers(endpoint_url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(f"{endpoint_url}/_ministack/health", timeout=5) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

@@ -1,21 +1,20 @@
-"""How much memory a lake's processes take together, looked at while they work."""
+"""How much memory a lake takes, looked at while it works."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-
-from laptop.supervision import Supervisor
 
 LOOK_EVERY_SECONDS = 4.0
 
 
 class PeakMemory:
-    """Use as a context: `peak_bytes` is the largest sum seen. Shared pages count once in all (PSS)."""
+    """Use as a context: `peak_bytes` is the largest of what `bytes_now` saw."""
 
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
+    def __init__(self, bytes_now: Callable[[], int]) -> None:
+        self._bytes_now = bytes_now
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
         self.peak_bytes = 0
@@ -32,7 +31,12 @@ class PeakMemory:
 
     def _look(self) -> None:
         while not self._stop.wait(LOOK_EVERY_SECONDS):
-            self.peak_bytes = max(self.peak_bytes, sum(map(proportional_bytes, self._supervisor.pids())))
+            self.peak_bytes = max(self.peak_bytes, self._bytes_now())
+
+
+def memory_of(pids: Iterable[int]) -> int:
+    """Of processes of this machine; pages that they share count once in all (PSS)."""
+    return sum(map(proportional_bytes, pids))
 
 
 def proportional_bytes(pid: int) -> int:

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from airflow_environment import ADMIN_USER, AIRFLOW_PROCESSES, airflow_environment
+import local_lake
+from airflow_environment import AIRFLOW_PROCESSES, LOOPBACK, Addresses, airflow_environment
 from eventlake.settings import Settings
 from laptop import database
 from laptop.home import CHECKOUT, ENVIRONMENTS, JARS, Home, Ports
+from local_lake import aws_environment
 
 GUARD = "guard"
 DATABASE = "postgres"
@@ -59,40 +61,20 @@ def adopt(variables: Mapping[str, str]) -> None:
     os.environ.update(kept)
 
 
-def aws_environment(ports: Ports, settings: Settings) -> dict[str, str]:
-    """How anything on this machine reaches the lake's AWS, and nothing else."""
-    return {
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports.aws}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_REGION": settings.region,
-        "AWS_DEFAULT_REGION": settings.region,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    }
+def endpoint_url(ports: Ports) -> str:
+    return f"http://{LOOPBACK}:{ports.aws}"
 
 
 def person_environment(home: Home, ports: Ports, settings: Settings) -> dict[str, str]:
-    """`.lake/env`: what a person's shell, boto3, the aws command, PyIceberg and a browser need."""
-    return {
-        **aws_environment(ports, settings),
-        "LAKE_PREFIX": settings.prefix,
-        "LAKE_ACCOUNT_ID": settings.account_id,
-        "LAKE_STREAM": settings.stream,
-        "LAKE_RAW_BUCKET": settings.raw_bucket,
-        "LAKE_BUCKET": settings.lake_bucket,
-        "LAKE_AIRFLOW_URL": f"http://127.0.0.1:{ports.ui}",
-        "LAKE_AIRFLOW_USER": ADMIN_USER,
-        "LAKE_AIRFLOW_PASSWORD": home.secrets().admin_password,
-    }
+    airflow_url = Addresses.on_loopback(ports.ui).ui_url
+    return local_lake.person_environment(settings, endpoint_url(ports), airflow_url, home.secrets().admin_password)
 
 
 def emulator_environment(home: Home, ports: Ports, settings: Settings) -> dict[str, str]:
     return {
-        **aws_environment(ports, settings),
+        **aws_environment(endpoint_url(ports), settings),
         "GATEWAY_PORT": str(ports.aws),
-        "BIND_HOST": "127.0.0.1",
+        "BIND_HOST": LOOPBACK,
         "STATE_DIR": str(home.emulator / "state"),
         "S3_DATA_DIR": str(home.emulator / "s3"),
         "EMULATOR_JOBS_PYTHON": str(ENVIRONMENTS / "jobs" / "bin" / "python"),
@@ -103,13 +85,13 @@ def emulator_environment(home: Home, ports: Ports, settings: Settings) -> dict[s
 def airflow_process_environment(home: Home, ports: Ports, settings: Settings, *, scheduled: bool) -> dict[str, str]:
     """For the four processes and `airflow db migrate`."""
     return {
-        **aws_environment(ports, settings),
+        **aws_environment(endpoint_url(ports), settings),
         **airflow_environment(
             home.airflow,
             CHECKOUT / "dags",
             CHECKOUT / "plugins",
             database.uri(home),
-            ports.ui,
+            Addresses.on_loopback(ports.ui),
             home.secrets(),
             scheduled=scheduled,
         ),

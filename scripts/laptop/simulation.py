@@ -22,15 +22,16 @@ class Simulation:
 
     process: subprocess.Popen[str]
     events: int
+    seed: int
     output: Path
     oracle: Path
 
     @staticmethod
-    def start(home: Home, events: int) -> Simulation:
+    def start(home: Home, events: int, seed: int) -> Simulation:
         home.simulated.mkdir(exist_ok=True)
         output, oracle = home.simulated / "events.ndjson.gz", home.simulated / "events.oracle.json"
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        command = [sys.executable, "-m", "simulator", "--events", str(events), "--seed", str(SEED), "--now", now]
+        command = [sys.executable, "-m", "simulator", "--events", str(events), "--seed", str(seed), "--now", now]
         process = subprocess.Popen(
             [*command, "--output", str(output), "--oracle", str(oracle)],
             cwd=CHECKOUT,
@@ -39,7 +40,7 @@ class Simulation:
             stderr=subprocess.PIPE,
             text=True,
         )
-        return Simulation(process, events, output, oracle)
+        return Simulation(process, events, seed, output, oracle)
 
     def finish(self) -> Path:
         """The file of events, whole."""
@@ -51,7 +52,7 @@ class Simulation:
         if self.process.returncode != 0:
             reason = (told.strip().splitlines() or ["no reason given"])[-1]
             raise TerminalError(f"simulating {self.events:,} events: {reason}")
-        say(f"simulated {self.events:,} events (seed {SEED}); what must become of each: {self.oracle}")
+        say(f"simulated {self.events:,} events (seed {self.seed}); what must become of each: {self.oracle}")
         return self.output
 
     def stop(self) -> None:

@@ -21,16 +21,25 @@ from laptop import drain, entry
 from laptop.airflow_api import AirflowApi, RunEnd
 from laptop.demo_figures import Figures, read_figures
 from laptop.demo_story import DemoResult, report_of, story_of
-from laptop.event_file import lines_of
+from laptop.event_file import lines_of, require_events
 from laptop.failures import explain
 from laptop.home import write_json
 from laptop.producer import SendReport, send
 
+DEFAULT_EVENTS = 20_000
 STREAM_TIMEOUT_SECONDS = 600
 RUN_TIMEOUT_SECONDS = 900
 PARSE_TIMEOUT_SECONDS = 90
 # side by side within a step; a step begins when the one before has ended
 STEPS = (("load_events", "crawl_raw"), ("close_day", "watch_stream", "audit_lifecycle"))
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a person asked to send: a file, or so many simulated events."""
+
+    input_file: Path | None
+    events: int
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,21 @@ class Runs:
 
     ended: Mapping[str, RunEnd]
     seconds: float
+
+
+def wanted() -> Wanted:
+    """From INPUT and EVENTS; raises TerminalError where they name nothing that can be sent."""
+    text = entry.given("LAKE_INPUT")
+    input_file = require_events(Path(text)).resolve() if text else None
+    events = entry.whole_number("LAKE_EVENTS", DEFAULT_EVENTS)
+    if events < 1:
+        raise TerminalError(f"reading EVENTS: received 0; valid is a whole number from 1 such as {DEFAULT_EVENTS}")
+    return Wanted(input_file, events)
+
+
+def is_fresh(settings: Settings) -> bool:
+    """Whether nothing was ever sent to this lake."""
+    return not drain.positions(boto3.client("dynamodb"), settings)
 
 
 def send_events(settings: Settings, path: Path, buffer_seconds: int) -> Sent:
