@@ -20,14 +20,17 @@ RUN = @python='$(PYTHON)'; [ "$$python" != missing-python ] || { \
 	exec "$$python" scripts/bootstrap.py
 LAKE = --with laptop,workers,jobs,emulator,jars
 
-.PHONY: help demo test test-long up down status send query why contract bench check crash package pages install clean
+.PHONY: help demo demo-compose test test-long up down status send query why contract bench check crash package pages install clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: ## a fresh lake, events through it, the books; [INPUT=file.ndjson[.gz]] [EVENTS=n]
 	$(RUN) $(LAKE) -- scripts/demo.py
+
+demo-compose: ## the same walk over docker-compose.yaml's lake, which it builds, starts and leaves up; needs docker
+	$(RUN) --with laptop -- scripts/demo_compose.py
 
 up: ## a lake that stays: UI on 127.0.0.1:8080 (another: LAKE_UI_PORT=n make up)
 	$(RUN) $(LAKE) -- scripts/up.py
