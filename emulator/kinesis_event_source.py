@@ -99,7 +99,10 @@ def _supervise() -> None:
             stream = kinesis_positions.stream_of(mapping.get("EventSourceArn", ""))
             if stream is not None and mapping.get("Enabled", True):
                 context = contextvars.copy_context()
-                context.run(_supervise_mapping, account, region, mapping, stream)
+                try:
+                    context.run(_supervise_mapping, account, region, mapping, stream)
+                except Exception:
+                    logger.exception("looking after the event source %s met an error and goes on", mapping.get("UUID"))
         stopping.wait(_SUPERVISE_EVERY_SECONDS)
 
 
