@@ -10,21 +10,21 @@ WORKDIR /opt/eventlake
 # compiled here once, because whoever runs the image may not write into it
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_NO_CACHE=1
 COPY scripts/bootstrap.py scripts/
-# once, for the three stages below
+# once, for the two stages below
 RUN cd scripts && python -c "import bootstrap; bootstrap.install_uv(bootstrap.find_pythons())"
 
 FROM installer AS workers-environment
 COPY requirements/workers.txt requirements/
 RUN python scripts/bootstrap.py --with workers
 
-FROM installer AS jobs-environment
-COPY requirements/jobs.txt requirements/
-COPY scripts/fetch_jars.py scripts/
-RUN python scripts/bootstrap.py --with jobs,jars
-
 FROM installer AS emulator-environment
-COPY requirements/emulator.txt requirements/
-RUN python scripts/bootstrap.py --with emulator
+COPY requirements/emulator.txt requirements/jobs.txt requirements/
+RUN python scripts/bootstrap.py --with emulator,jobs
+COPY scripts/fetch_jars.py scripts/
+RUN .venvs/jobs/bin/python scripts/fetch_jars.py .cache/jars
+# what is left of the installation runs the emulator: the archive of Spark's classes
+COPY emulator emulator
+RUN python scripts/bootstrap.py --with emulator,jobs,jars
 
 FROM ${LAKE_PYTHON_IMAGE} AS runtime
 RUN groupadd --gid 50000 lake && useradd --uid 50000 --gid lake --create-home lake
@@ -49,9 +49,9 @@ CMD ["airflow", "version"]
 
 FROM runtime AS emulator
 RUN install -d -o lake -g lake /var/lib/eventlake /var/lib/eventlake/emulator
-COPY --from=jobs-environment /opt/eventlake/.venvs/jobs .venvs/jobs
-COPY --from=jobs-environment /opt/eventlake/.cache/jars .cache/jars
+COPY --from=emulator-environment /opt/eventlake/.venvs/jobs .venvs/jobs
 COPY --from=emulator-environment /opt/eventlake/.venvs/emulator .venvs/emulator
+COPY --from=emulator-environment /opt/eventlake/.cache/jars .cache/jars
 COPY emulator emulator
 RUN chmod -R a+rX emulator
 ENV PATH=/opt/eventlake/.venvs/emulator/bin:$PATH \

@@ -131,6 +131,19 @@ def test_no_context_of_a_build_holds_an_environment_or_a_lake() -> None:
     assert allowed == copied
 
 
+def test_images_install_what_the_laptop_installs_but_for_its_own_commands() -> None:
+    (laptop,) = re.findall(r"^LAKE = --with (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    last = {
+        name: set(found[-1].split(","))
+        for name, lines in stages().items()
+        if (found := re.findall(r"bootstrap\.py --with (\S+)", "\n".join(lines)))
+    }
+    assert last == {"workers-environment": {"workers"}, "emulator-environment": {"emulator", "jobs", "jars"}}
+    assert set().union(*last.values()) == set(laptop.split(",")) - {"laptop"}
+    # the archive of Spark's classes is made by the emulator, with both environments at hand
+    assert "COPY emulator emulator" in stages()["emulator-environment"]
+
+
 def test_images_have_the_versions_of_the_lock_files_and_the_page() -> None:
     tags = dict(image_tags())
     assert "" not in tags
