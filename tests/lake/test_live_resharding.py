@@ -119,7 +119,8 @@ def test_the_books_of_a_stream_resharded_under_traffic_balance(deployed: Deploye
         deployed.with_shards(count)
     traffic.await_more(100)
     traffic.stop()
-    wait_until(lambda: deployed.watermark() > datetime.now(UTC) - timedelta(seconds=5), "the watermark", DRAIN_SECONDS)
+    ended = datetime.now(UTC)
+    wait_until(lambda: deployed.watermark() > ended, "the watermark", DRAIN_SECONDS)
     assert not traffic.failures
     assert len(shard_ids(deployed.clients.kinesis, deployed.settings.stream)) > 2 + 4 + 3
     books = deployed.books()
