@@ -22,6 +22,7 @@ def crash_lake(tmp_path: Path) -> Iterator[CrashLake]:
     assert lake.processes() == []
 
 
+@pytest.mark.long  # minutes of loads and kills; each kind of death has a quicker test of its own nearer to its code
 def test_a_lake_that_is_killed_again_and_again_holds_everything_once(crash_lake: CrashLake, tmp_path: Path) -> None:
     outcome = run_drill(crash_lake, KILLS, SEED, tmp_path)
     print(outcome.told())
