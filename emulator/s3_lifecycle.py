@@ -146,7 +146,7 @@ def _run() -> None:
             continue
         day_done = today
         try:
-            # on the server's own thread: no request sees, and no checkpoint keeps, half of what a rule does
+            # on the server's own thread: no request sees half of what a rule does
             asyncio.run_coroutine_threadsafe(_pass(clock.now()), loop).result()
         except Exception:
             logger.exception("the lifecycle rules met an error and act again at the next midnight")

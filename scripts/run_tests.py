@@ -219,5 +219,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    # a line is seen when it is said, through a pipe too; the stubs know only that stdout can be any text stream
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     entry.run(main)

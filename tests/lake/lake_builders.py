@@ -272,7 +272,7 @@ class Lake:
             for number, landing in enumerate(planned.landings)
         ]
         if base is None and staged is not None:
-            base_id = self.catalog.load_table(table).metadata.snapshot_by_id(staged).parent_snapshot_id  # type: ignore[union-attr]
+            base_id = self.catalog.load_table(table).metadata.snapshot_by_id(staged).parent_snapshot_id
         else:
             base_id = None if base is None else base.snapshot_id
         return {
