@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from eventlake import books
 from eventlake.books import Balance, ClaimFinding, Ledger, Station, strike_balance
 from eventlake.identity import RecordIdentity
+from tests.single_draws import tuples_at_once
 
 SHARDS = ("shardId-000000000000", "shardId-000000000001")
 BASE = 49571234567890123456789012345678901234567890123456789012
@@ -27,15 +28,12 @@ STATES = {
     "held": books.HELD,
     "waiting": books.WAITING,
 }
+
+
 # (shard, offset) -> (verdict, state of an admitted one, type, event day)
 fates = st.dictionaries(
-    st.tuples(st.sampled_from(SHARDS), st.integers(0, 10**6)),
-    st.tuples(
-        st.sampled_from(sorted(VERDICTS)),
-        st.sampled_from(sorted(STATES)),
-        st.sampled_from(["payment", "lesson"]),
-        st.sampled_from(["2026-11-20", "2026-11-21"]),
-    ),
+    tuples_at_once(SHARDS, range(10**6)),
+    tuples_at_once(sorted(VERDICTS), sorted(STATES), ["payment", "lesson"], ["2026-11-20", "2026-11-21"]),
     max_size=30,
 )
 Fates = dict[tuple[str, int], tuple[str, str, str, str]]

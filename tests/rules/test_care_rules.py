@@ -23,9 +23,10 @@ from eventlake.rollup_plan import (
     plan_rollup,
     sources_text,
 )
+from tests.single_draws import subsets_at_once
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
-files = st.frozensets(st.builds(DataFile, st.sampled_from("abcdef"), st.sampled_from(["d1", "d2", "d3"])))
+files = subsets_at_once([DataFile(path, day) for path in "abcdef" for day in ("d1", "d2", "d3")])
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from eventlake.admission import Candidate, examine
 from eventlake.claims import Claim, ClaimContest, Judgement, Settlement, Wish, claim_for, judge
 from tests.builders import CODE_HASH, EIGHT_O_CLOCK_MS, EIGHT_O_CLOCK_SECONDS, a_uuid, an_arrival, an_event
+from tests.single_draws import tuples_at_once
 
 HOUR_MS = 3_600_000
 WINDOW_SECONDS = 24 * 3600
@@ -110,11 +111,11 @@ class Lake:
 
 
 @st.composite
-def shards_of_batches(draw: st.DrawFn, hours: st.SearchStrategy[float], contents: str) -> list[list[list[Claim]]]:
+def shards_of_batches(draw: st.DrawFn, hours: Sequence[float], contents: str) -> list[list[list[Claim]]]:
     """Up to three shards, each a list of batches in order of arrival."""
     shards = []
     for shard in range(draw(st.integers(1, 3))):
-        records = draw(st.lists(st.tuples(st.integers(1, 3), st.sampled_from(contents), hours), min_size=1, max_size=6))
+        records = draw(st.lists(tuples_at_once(range(1, 4), contents, hours), min_size=1, max_size=6))
         records.sort(key=lambda record: record[2])
         claims = [
             a_claim(number, uuid=uuid, content=content, hours=at, shard_id=f"shardId-{shard}")
@@ -149,10 +150,12 @@ def play(shards: list[list[list[Claim]]], schedule: list[tuple[int, bool]]) -> L
     return lake
 
 
-SCHEDULES = st.lists(st.tuples(st.integers(0, 2), st.sampled_from([False, False, False, True])), max_size=25)
+# up to five days; a whole day apart is the window's very end
+QUARTER_HOURS = [quarter / 4 for quarter in range(481)]
+SCHEDULES = st.lists(tuples_at_once(range(3), [False, False, False, True]), max_size=25)
 
 
-@given(shards_of_batches(st.floats(0, 23), "ab"), SCHEDULES)
+@given(shards_of_batches(QUARTER_HOURS[:93], "ab"), SCHEDULES)
 @settings(max_examples=60, deadline=None)
 def test_within_the_window_each_uuid_has_exactly_one_owner(
     shards: list[list[list[Claim]]], schedule: list[tuple[int, bool]]
@@ -163,7 +166,7 @@ def test_within_the_window_each_uuid_has_exactly_one_owner(
     assert all(len(owners[uuid]) == 1 for uuid in sent), owners
 
 
-@given(shards_of_batches(st.floats(0, 120), "ab"), SCHEDULES)
+@given(shards_of_batches(QUARTER_HOURS, "ab"), SCHEDULES)
 @settings(max_examples=60, deadline=None)
 def test_beyond_the_window_nothing_is_lost_and_owners_are_a_window_apart(
     shards: list[list[list[Claim]]], schedule: list[tuple[int, bool]]

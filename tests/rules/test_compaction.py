@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,18 +21,29 @@ from eventlake.compaction import (
     plan_compaction,
 )
 from eventlake.errors import TerminalError
+from tests.single_draws import builds_at_once
 
 TODAY = "2026-11-21"
 DAYS = ("2026-11-18", "2026-11-19", "2026-11-20", TODAY, WHOLE_TABLE)
 MEBIBYTE = 1024**2
 
-live_files = st.builds(LiveFile, st.sampled_from(DAYS), st.integers(1, 3 * TARGET_FILE_BYTES), st.integers(0, 10**6))
+# of one byte up to three times the target, as many small ones as large ones
+SIZES_BYTES = (1, 2, 1023, *(TARGET_FILE_BYTES * part // 64 + odd for part in (1, 4, 16, 32, 63) for odd in (0, 1, 77)),
+               *(TARGET_FILE_BYTES * times + odd for times in (1, 2, 3) for odd in (-1, 0, 1)))  # fmt: skip
+# some files of one kind: what pays are many alike
+files_of_a_kind = builds_at_once(
+    lambda number, *of_file: (LiveFile(*of_file),) * number,
+    (1, 2, 3, 7, 8, 9, 10, 25),
+    DAYS,
+    SIZES_BYTES,
+    (0, 1, 10**6),
+)
 tables = st.lists(
     st.builds(
         TableFiles,
         st.sampled_from([f"events.{name}_events" for name in "abcde"]),
-        st.integers(1, 9),
-        st.lists(live_files, max_size=40).map(tuple),
+        st.just(7),
+        st.lists(files_of_a_kind, max_size=6).map(lambda kinds: tuple(chain.from_iterable(kinds))),
     ),
     max_size=5,
     unique_by=lambda table: table.table,

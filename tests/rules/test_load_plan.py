@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,9 +22,11 @@ from eventlake.load_plan import (
     tables_wanted,
     type_of_table,
 )
+from tests.single_draws import builds_at_once
 
 CONTRACTS = frozenset({("payment", "order"), ("payment", "refund"), ("lesson", "exercise")})
 PAIRS = (*sorted(CONTRACTS), ("mystery", "thing"))
+SETS_OF_PAIRS = [pairs for size in range(len(PAIRS) + 1) for pairs in combinations(PAIRS, size)]
 TYPES = ("payment", "lesson", "mystery")
 
 
@@ -38,10 +42,8 @@ def error_landing(number: int, *pairs: tuple[str, str]) -> Landing:
 
 landings = st.lists(
     st.one_of(
-        st.builds(landing, st.integers(0, 40), st.sampled_from(PAIRS), st.integers(0, 100), st.integers(0, 59)),
-        st.builds(
-            lambda number, pairs: error_landing(number, *pairs), st.integers(0, 9), st.sets(st.sampled_from(PAIRS))
-        ),
+        builds_at_once(landing, range(41), PAIRS, range(101), range(60)),
+        builds_at_once(lambda number, pairs: error_landing(number, *pairs), range(10), SETS_OF_PAIRS),
     ),
     max_size=25,
     unique_by=lambda one: one.identity,

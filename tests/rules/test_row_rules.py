@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -329,67 +330,74 @@ _SCALARS = st.one_of(
 _NAMES = ("a", "b", "c")
 
 
-def _objects(fields: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
-    described = st.dictionaries(st.sampled_from(_NAMES), fields, min_size=1, max_size=3)
-    return described.flatmap(
-        lambda properties: st.fixed_dictionaries(
-            {
-                "type": st.just("object"),
-                "properties": st.just(properties),
-                "required": st.lists(st.sampled_from(sorted(properties)), unique=True, max_size=2),
-            }
-        )
-    )
-
-
-_FIELDS = st.one_of(
-    _SCALARS,
-    _objects(_SCALARS),
-    st.one_of(_SCALARS, _objects(_SCALARS)).flatmap(
-        lambda items: st.fixed_dictionaries(
-            {"type": st.just("array"), "items": st.just(items)},
-            optional={"minItems": st.integers(0, 2), "maxItems": st.integers(0, 2)},
-        )
-    ),
-)
+# drawn from inside plain functions: a strategy that is made anew for each example costs more than what it draws
+_DIGITS, _SMALL, _COINS, _ITEMS_MOST = st.integers(0, 9), st.integers(-1, 3), st.booleans(), st.integers(0, 2)
 _LEAVES = st.one_of(st.none(), st.booleans(), _TEXTS, _WHOLES, _EXACTS)
+_VALUES = {
+    "string": _TEXTS,
+    "integer": _SMALL | _WHOLES,
+    "number": _EXACTS | st.integers(-1, 2),
+    "boolean": _COINS,
+}
+_ARRAY_BOUNDS = st.fixed_dictionaries({}, optional={"minItems": _ITEMS_MOST, "maxItems": _ITEMS_MOST})
+_SOME_NAMES = st.lists(st.sampled_from(_NAMES), min_size=1, max_size=3, unique=True)
+_SHAPES = st.sampled_from(["scalar", "scalar", "object", "array", "array of objects"])
 
 
-@st.composite
-def _values_for(draw: st.DrawFn, schema: dict[str, Any]) -> Any:
-    """Mostly values of the right type, so that the other keywords get their turn."""
-    if draw(st.integers(0, 9)) == 0:
+def _an_object(draw: st.DrawFn, field: Callable[[st.DrawFn], dict[str, Any]]) -> dict[str, Any]:
+    names = draw(_SOME_NAMES)
+    return {
+        "type": "object",
+        "properties": {name: field(draw) for name in names},
+        "required": [name for name in names if draw(_COINS)],
+    }
+
+
+def _a_scalar(draw: st.DrawFn) -> dict[str, Any]:
+    return draw(_SCALARS)
+
+
+def _a_field(draw: st.DrawFn) -> dict[str, Any]:
+    match draw(_SHAPES):
+        case "scalar":
+            return _a_scalar(draw)
+        case "object":
+            return _an_object(draw, _a_scalar)
+        case "array":
+            return {"type": "array", "items": _a_scalar(draw), **draw(_ARRAY_BOUNDS)}
+        case _:
+            return {"type": "array", "items": _an_object(draw, _a_scalar), **draw(_ARRAY_BOUNDS)}
+
+
+def _a_value_for(draw: st.DrawFn, schema: dict[str, Any]) -> Any:
+    """Mostly a value of the right type, so that the other keywords get their turn."""
+    if draw(_DIGITS) == 0:
         return draw(_LEAVES)
     match schema["type"]:
         case "object":
-            return {
-                name: draw(_values_for(inner)) for name, inner in schema["properties"].items() if draw(st.booleans())
-            }
+            return _an_event_for(draw, schema)
         case "array":
-            return [draw(_values_for(schema["items"])) for _ in range(draw(st.integers(0, 2)))]
-        case "string":
-            return draw(st.sampled_from(schema["enum"]) | _TEXTS if "enum" in schema else _TEXTS)
-        case "integer":
-            return draw(st.integers(-1, 3) | _WHOLES)
-        case "number":
-            return draw(_EXACTS | st.integers(-1, 2))
-        case _:
-            return draw(st.booleans())
+            return [_a_value_for(draw, schema["items"]) for _ in range(draw(_ITEMS_MOST))]
+        case kind:
+            wanted = schema.get("enum") if draw(_COINS) else None
+            return draw(_VALUES[kind]) if wanted is None else wanted[draw(_DIGITS) % len(wanted)]
+
+
+def _an_event_for(draw: st.DrawFn, schema: dict[str, Any]) -> dict[str, Any]:
+    return {name: _a_value_for(draw, inner) for name, inner in schema["properties"].items() if draw(_COINS)}
 
 
 @st.composite
 def _contracts_and_events(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
-    schema = draw(_objects(_FIELDS))
+    schema = _an_object(draw, _a_field)
     scalars = [name for name, each in schema["properties"].items() if each["type"] in ("string", "integer")]
-    if scalars and draw(st.booleans()):
-        name = draw(st.sampled_from(scalars))
-        value = draw(_TEXTS if schema["properties"][name]["type"] == "string" else st.integers(-1, 3))
-        other = draw(st.sampled_from(sorted(schema["properties"])))
+    if scalars and draw(_COINS):
+        every = sorted(schema["properties"])
+        name, other = scalars[draw(_DIGITS) % len(scalars)], every[draw(_DIGITS) % len(every)]
+        value = draw(_TEXTS if schema["properties"][name]["type"] == "string" else _SMALL)
         schema["if"] = {"properties": {name: {"const": value}}, "required": [name]}
         schema["then"] = {"required": [other]}
-    return schema, draw(
-        _values_for({"type": "object", "properties": schema["properties"]}).filter(lambda v: type(v) is dict)
-    )
+    return schema, _an_event_for(draw, schema)
 
 
 def _as_text(event: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from eventlake.load_plan import Landing, TablePlan
 from eventlake.receipt import Counts, ExpectationResult, LandingReceipt, TableReceipt, Validation
 from eventlake.verdict import Ceilings, Hold, Publish, judge
+from tests.single_draws import builds_at_once
 
 PLAN = TablePlan("events.payment_events", "payment", 1, (Landing("k", "e", 1, "raw", "payment", "order"),))
 GOOD = TableReceipt(
@@ -28,15 +29,15 @@ GOOD = TableReceipt(
     validation=Validation(True, ()),
     error=None,
 )
-results = st.builds(
+results = builds_at_once(
     ExpectationResult,
-    st.just("expect_x"),
-    st.sampled_from([None, "net"]),
-    st.sampled_from(["critical", "high", "medium", "low", "severe", ""]),
-    st.sampled_from([True, False, None]),
-    st.none(),
-    st.sampled_from([None, 3]),
-    st.none(),
+    ["expect_x"],
+    [None, "net"],
+    ["critical", "high", "medium", "low", "severe", ""],
+    [True, False, None],
+    [None],
+    [None, 3],
+    [None],
 )
 
 

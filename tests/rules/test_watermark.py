@@ -18,9 +18,12 @@ from eventlake.watermark import (
     points_of,
     shard_watermark,
 )
+from tests.single_draws import tuples_at_once
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 DELAY = delivery_delay(timedelta(seconds=60), None)
+# up to a thousand seconds
+QUARTERS_OF_SECONDS = [quarter / 4 for quarter in range(4001)]
 
 
 def ago(seconds: float) -> datetime:
@@ -80,7 +83,7 @@ def test_what_firehose_still_holds_delays() -> None:
     assert shard_watermark(points_of(progress(100, 90, True), (), NOW), NOW, delay) == NOTHING_COVERED
 
 
-@given(st.lists(st.tuples(st.floats(0, 1000), st.floats(0, 1000)), max_size=80))
+@given(st.lists(tuples_at_once(QUARTERS_OF_SECONDS, QUARTERS_OF_SECONDS), max_size=80))
 def test_never_more_than_was_handed_over_in_time(pairs: list[tuple[float, float]]) -> None:
     points = [CoverPoint(ago(seen), ago(covered)) for seen, covered in pairs]
     kept = points_of(progress(None, None, False), points, NOW)
@@ -89,3 +92,8 @@ def test_never_more_than_was_handed_over_in_time(pairs: list[tuple[float, float]
     assert watermark == NOTHING_COVERED or any(
         point.covered_up_to == watermark and point.seen_at <= NOW - DELAY for point in points
     )
+
+
+def test_of_many_points_the_newest_are_kept() -> None:
+    points = [CoverPoint(ago(seconds), ago(seconds + 1)) for seconds in range(1, MOST_POINTS + 4)]
+    assert points_of(progress(None, None, False), points, NOW) == tuple(sorted(points))[3:]
