@@ -38,9 +38,9 @@ def plan_and_store_load(
     if is_adopted:
         plan = load_store.read_plan(clients, settings, load_id)
         # an expired lease that another load took since is not ours again: the base check at publish will tell
-        lease_store.take_leases(clients, settings, _leases_of(plan), load_id, now)
+        lease_store.take_leases(clients, settings, leases_of(plan), load_id, now)
         return _answer(load_store.papers(clients, settings), plan, is_adopted=True, refused=())
-    waiting = _with_pairs(clients, settings, landing_list.waiting_landings(clients, settings, areas))
+    waiting = with_pairs(clients, settings, landing_list.waiting_landings(clients, settings, areas))
     definitions = current_definitions(clients, settings)
     tables = tables_wanted(waiting, definitions.contracted_pairs)
     answers = lease_store.take_leases(clients, settings, map(lease_of_table, tables), load_id, now)
@@ -50,7 +50,7 @@ def plan_and_store_load(
         load_id,
         waiting,
         definitions.contracted_pairs,
-        _base_snapshots(settings, [table for table in tables if table not in refused]),
+        base_snapshots(settings, [table for table in tables if table not in refused]),
         refused,
         settings.load_ceiling_bytes,
         definitions.key,
@@ -61,15 +61,15 @@ def plan_and_store_load(
         plan = load_store.write_plan(clients, settings, plan)
     else:
         count_load_ended(clients, settings)
-    unused = {lease for lease, answer in answers.items() if answer is not LeaseAnswer.REFUSED} - set(_leases_of(plan))
-    _release(clients, settings, unused, load_id)
+    unused = {lease for lease, answer in answers.items() if answer is not LeaseAnswer.REFUSED} - set(leases_of(plan))
+    release_all(clients, settings, unused, load_id)
     return _answer(load_store.papers(clients, settings), plan, is_adopted=False, refused=sorted(refused))
 
 
 def abandon_load(clients: Clients, settings: Settings, *, load_id: str) -> dict[str, Any]:
     """Frees the leases of a load whose job failed for good, so that the next run need not wait for their expiry."""
     plan = load_store.read_plan(clients, settings, load_id)
-    return {"released": _release(clients, settings, _leases_of(plan), load_id)}
+    return {"released": release_all(clients, settings, leases_of(plan), load_id)}
 
 
 def release_load(clients: Clients, settings: Settings, *, load_id: str, dry_run: bool, now: datetime) -> dict[str, Any]:
@@ -86,10 +86,10 @@ def release_load(clients: Clients, settings: Settings, *, load_id: str, dry_run:
 
 def release_leases(clients: Clients, settings: Settings, plan: LoadPlan) -> list[str]:
     """The last act of a load towards other writers."""
-    return _release(clients, settings, _leases_of(plan), plan.load_id)
+    return release_all(clients, settings, leases_of(plan), plan.load_id)
 
 
-def _with_pairs(clients: Clients, settings: Settings, waiting: Sequence[Landing]) -> list[Landing]:
+def with_pairs(clients: Clients, settings: Settings, waiting: Sequence[Landing]) -> list[Landing]:
     """An object of the error prefix holds any types; which ones, only its lines say."""
     client = clients.s3
 
@@ -104,17 +104,17 @@ def _with_pairs(clients: Clients, settings: Settings, waiting: Sequence[Landing]
         return list(pool.map(lambda one: read(one) if one.area == ERRORS_AREA else one, waiting))
 
 
-def _base_snapshots(settings: Settings, tables: Sequence[str]) -> dict[str, int | None]:
+def base_snapshots(settings: Settings, tables: Sequence[str]) -> dict[str, int | None]:
     catalog = open_catalog(settings)
     with ThreadPoolExecutor(_THREADS) as pool:
         return dict(zip(tables, pool.map(lambda table: main_snapshot_id(catalog, table), tables), strict=True))
 
 
-def _leases_of(plan: LoadPlan) -> list[str]:
+def leases_of(plan: LoadPlan) -> list[str]:
     return [lease_of_table(table.table) for table in plan.tables]
 
 
-def _release(clients: Clients, settings: Settings, names: Iterable[str], owner: str) -> list[str]:
+def release_all(clients: Clients, settings: Settings, names: Iterable[str], owner: str) -> list[str]:
     return [name for name in sorted(names) if lease_store.release_lease(clients, settings, name, owner)]
 
 

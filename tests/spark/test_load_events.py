@@ -358,8 +358,8 @@ def test_the_receipt_is_one_that_the_worker_believes(lake: DiskLake) -> None:
 def test_a_row_that_goes_missing_on_the_way_is_seen(lake: DiskLake, monkeypatch: pytest.MonkeyPatch) -> None:
     # given: a judgement that loses a row
     lake.define({"payment/order": PAYMENT})
-    judge = stage._judged
-    monkeypatch.setattr(stage, "_judged", lambda *given: judge(*given).where(f"event_uuid <> '{a_uuid(2)}'"))
+    judge = stage.judged_lines
+    monkeypatch.setattr(stage, "judged_lines", lambda *given: judge(*given).where(f"event_uuid <> '{a_uuid(2)}'"))
 
     # when
     landing = lake.land([a_payment(1), a_payment(2)])

@@ -13,8 +13,7 @@ from pyspark.sql import functions as F
 from eventlake.compaction import CompactionEntry
 from eventlake.errors import TerminalError, TransientError
 from eventlake.load_plan import branch_name
-from eventlake_spark.stage import SORT_BY
-from eventlake_spark.table_ddl import PARTITION, open_table
+from eventlake_spark.table_ddl import PARTITION, SORT_BY, open_table
 
 
 class Fingerprint(NamedTuple):

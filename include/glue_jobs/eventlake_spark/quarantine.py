@@ -17,10 +17,11 @@ from typing import Any
 from eventlake.errors import TerminalError
 from eventlake.event_json import UnreadableLineError, parse_event
 from eventlake.row_rules import Explanation, QuarantineReason, RowRule, explain_line
+from eventlake_spark.batch import Batch, SideRow
+from eventlake_spark.judgement import BAD, CONFLICT, DUPLICATE
 from eventlake_spark.objects import ObjectStore
 from eventlake_spark.read_landings import Landings
 from eventlake_spark.row_parsing import TableLines
-from eventlake_spark.stage import BAD, CONFLICT, DUPLICATE, Batch, SideRow
 
 ENGINES_DISAGREE = "engines_disagree"
 _IDENTITY = re.compile(r'"shard_id":"([^"]*)","sequence_number":"(\d+)"')

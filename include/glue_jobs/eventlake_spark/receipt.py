@@ -10,8 +10,9 @@ from importlib.resources import files
 from typing import Any
 
 from eventlake.load_plan import TablePlan, branch_name
+from eventlake_spark.batch import Batch
+from eventlake_spark.judgement import BAD, CONFLICT, DUPLICATE, LOADED
 from eventlake_spark.objects import ObjectStore
-from eventlake_spark.stage import BAD, CONFLICT, DUPLICATE, LOADED, Batch
 
 
 def table_entry(

@@ -20,6 +20,7 @@ from eventlake.settings import SPARK_CATALOG
 from eventlake.table_schema import AddColumn, Column, plan_evolution
 
 PARTITION = "event_date"
+SORT_BY = ("event_subtype", "event_uuid")
 
 _PROPERTIES = {
     "format-version": "2",
@@ -98,6 +99,15 @@ class IcebergTable:
         else:
             manage = manage.createBranch(branch, self.require_snapshot())
         manage.commit()
+
+    def rows_at(self, snapshot_id: int, days: Sequence[str], columns: Sequence[Column]) -> DataFrame:
+        """What a snapshot shows of these days, with these columns beside its own: a snapshot has those of its time."""
+        wanted = ", ".join(f"DATE '{day}'" for day in days)
+        rows = self._session.sql(
+            f"SELECT * FROM {self.identifier} VERSION AS OF {snapshot_id} WHERE {PARTITION} IN ({wanted})"
+        )
+        added = [column for column in columns if column.name not in rows.columns]
+        return rows.selectExpr("*", *(f"CAST(NULL AS {_quoted_type(one.sql_type)}) AS `{one.name}`" for one in added))
 
     def rows_of_branch(self, branch: str, where: str) -> DataFrame:
         """What the branch shows now. With the table's columns of today, while a snapshot has those of its time."""

@@ -1,0 +1,70 @@
+"""What became of one table's lines, as counts and as rows: what a receipt is made of.
+
+Does not belong here: how it came about (stage, judgement).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from pyspark.sql import DataFrame
+
+from eventlake.load_plan import TablePlan
+from eventlake_spark.judgement import LOADED, VERDICT
+from eventlake_spark.row_parsing import TableLines, quoted
+from eventlake_spark.table_ddl import IcebergTable, Staged
+
+
+@dataclass
+class Batch:
+    """What became of one table's lines. `sides` are the rows that were not loaded."""
+
+    lines: TableLines
+    entry: TablePlan
+    table: IcebergTable
+    branch: str
+    judged: DataFrame
+    lines_read: int
+    tallies: list[Tally]
+    conflicts: frozenset[str]  # identities of rows whose uuid the table holds with other content
+    staged: Staged | None = None
+    known: int = 0
+    sides: list[SideRow] = field(default_factory=list)
+
+    def count(self, *verdicts: str) -> int:
+        return sum(tally.rows for tally in self.tallies if tally.verdict in verdicts)
+
+    @property
+    def loaded_rows(self) -> DataFrame:
+        """The rows that were staged, from memory."""
+        columns = [quoted(column.name) for column in self.lines.columns]
+        return self.judged.where(f"{VERDICT} = '{LOADED}'").selectExpr(*columns)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many rows of one object got one verdict on one event day."""
+
+    raw_object: str
+    verdict: str
+    day: str | None
+    rows: int
+
+
+@dataclass(frozen=True)
+class SideRow:
+    """A row that is not loaded. `original` only where it goes to quarantine."""
+
+    verdict: str
+    raw_object: str
+    event_uuid: str | None
+    event_subtype: str | None
+    producer: str | None
+    shard_id: str | None
+    sequence_number: str | None
+    day: str | None
+    original: str | None
+
+    @property
+    def identity(self) -> str:
+        return f"{self.shard_id}:{self.sequence_number}"

@@ -1,0 +1,128 @@
+"""How the tables of a load ended, and what is written down of it: rows of control.loads and control.validations, and
+the outcome, the last word on a load.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pyiceberg.catalog.glue import GlueCatalog
+
+from eventlake.load_plan import LoadPlan
+from eventlake.receipt import Receipt, TableReceipt
+from eventlake.settings import Settings
+from eventlake_aws.control_tables import LOADS, VALIDATIONS, append_rows, read_rows
+from eventlake_aws.row_filters import all_of, equals
+
+PUBLISHED, EMPTY, HELD, STALE = "published", "empty", "held", "stale"
+DONE = (PUBLISHED, EMPTY)
+
+
+@dataclass(frozen=True)
+class TableEnd:
+    """How one table of the load ended. `reasons`: why held or stale, or the medium expectations that failed."""
+
+    table: str
+    status: str
+    reasons: tuple[str, ...]
+    receipt: TableReceipt | None
+
+
+def write_load_rows(
+    catalog: GlueCatalog,
+    settings: Settings,
+    plan: LoadPlan,
+    receipt: Receipt,
+    ends: Iterable[TableEnd],
+    now: datetime,
+) -> None:
+    """A former try may have written them: then they are there, all in one commit or none."""
+    of_this_run = all_of(equals("load_id", receipt.load_id), equals("job_run_id", receipt.job_run_id))
+    # validations first: their absence beside a written load row would go unnoticed
+    validations = [
+        {
+            "load_id": receipt.load_id,
+            "job_run_id": receipt.job_run_id,
+            "table_name": end.table,
+            "expectation": result.expectation,
+            "column_name": result.column,
+            "severity": result.severity,
+            "success": result.success,
+            "observed": result.observed,
+            "unexpected_count": result.unexpected_count,
+            "detail": result.detail,
+            "validated_at": now,
+        }
+        for end in ends
+        if end.receipt is not None and end.receipt.validation is not None
+        for result in end.receipt.validation.results
+    ]
+    if validations and not read_rows(catalog, settings, VALIDATIONS, of_this_run, ("load_id", "job_run_id")):
+        append_rows(catalog, settings, VALIDATIONS, validations)
+    if not read_rows(catalog, settings, LOADS, of_this_run, ("load_id", "job_run_id")):
+        append_rows(catalog, settings, LOADS, [_load_row(plan, receipt, end, now) for end in ends])
+
+
+def _load_row(plan: LoadPlan, receipt: Receipt, end: TableEnd, now: datetime) -> dict[str, Any]:
+    planned = plan.table(end.table)
+    row: dict[str, Any] = {
+        "load_id": receipt.load_id,
+        "job_run_id": receipt.job_run_id,
+        "table_name": end.table,
+        "status": end.status,
+        "reasons": json.dumps(end.reasons),
+        "landings": len(planned.landings) if planned else 0,
+        "size_bytes": planned.size_bytes if planned else 0,
+        "definitions_key": plan.definitions_key,
+        "code_hash": receipt.code_hash,
+        "started_at": receipt.started_at,
+        "ended_at": receipt.ended_at,
+        "published_at": now if end.status == PUBLISHED else None,
+    }
+    if end.receipt is None:
+        return row
+    counts = end.receipt.counts
+    return row | {
+        "event_type": end.receipt.event_type,
+        "lines": counts.lines,
+        "loaded": counts.loaded,
+        "duplicate": counts.duplicate,
+        "quarantined": counts.quarantined,
+        "added_files": end.receipt.added_files,
+        "base_snapshot_id": end.receipt.base_snapshot_id,
+        "staged_snapshot_id": end.receipt.staged_snapshot_id,
+        "first_day": min(end.receipt.days, default=None),
+        "last_day": max(end.receipt.days, default=None),
+    }
+
+
+def outcome_of(
+    receipt: Receipt, ends: Iterable[TableEnd], newly_quarantined: Mapping[str, int], receipt_uri: str
+) -> dict[str, Any]:
+    done = [end for end in ends if end.status in DONE and end.receipt is not None]
+    receipts = {end.table: end.receipt for end in done if end.receipt is not None}
+    by_reason: Counter[str] = Counter()
+    for table in receipts.values():
+        by_reason.update(table.quarantined_by_reason)
+    return {
+        "load_id": receipt.load_id,
+        "job_run_id": receipt.job_run_id,
+        "published": {end.table: receipts[end.table].counts.loaded for end in done if end.status == PUBLISHED},
+        "empty": [end.table for end in done if end.status == EMPTY],
+        "held": {end.table: list(end.reasons) for end in ends if end.status == HELD},
+        "stale": [end.table for end in ends if end.status == STALE],
+        "warnings": {end.table: list(end.reasons) for end in done if end.reasons},
+        "days": {table: sorted(one.days) for table, one in receipts.items() if one.days},
+        "snapshots": {end.table: receipts[end.table].staged_snapshot_id for end in done if end.status == PUBLISHED},
+        "duplicates": sum(table.counts.duplicate for table in receipts.values()),
+        "quarantined": sum(table.counts.quarantined for table in receipts.values()),
+        "quarantined_by_reason": dict(by_reason),
+        "newly_quarantined": dict(newly_quarantined),
+        "receipt_uri": receipt_uri,
+        "duplicates_uri": receipt.duplicates_uri,
+    }

@@ -1,0 +1,94 @@
+"""What follows for records once it is known how the tables of a load end: bad rows to quarantine, rows that are good
+after all resolved there, landings marked. All of it may be done twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from pyiceberg.catalog.glue import GlueCatalog
+
+from eventlake.errors import TerminalError
+from eventlake.load_plan import LoadPlan
+from eventlake.receipt import Receipt, TableReceipt
+from eventlake.settings import Settings
+from eventlake_aws import landing_list, load_store
+from eventlake_aws.clients import Clients
+from eventlake_aws.landing_list import LandingOutcome
+from eventlake_aws.load_ends import HELD, PUBLISHED, STALE, TableEnd
+from eventlake_aws.quarantine_rows import append_quarantine, read_sidecar, resolve_loaded
+
+
+def append_bad_rows(
+    clients: Clients,
+    catalog: GlueCatalog,
+    settings: Settings,
+    receipt: Receipt,
+    judged: Iterable[TableEnd],
+    now: datetime,
+) -> dict[str, int]:
+    """Bad rows of every table that was read, held ones too: they are why. A stale table's come again."""
+    rows = _bad_rows(clients, receipt)
+    stale_types = {end.receipt.event_type for end in judged if end.status == STALE and end.receipt is not None}
+    return append_quarantine(
+        catalog, settings, [row for row in rows if row.get("event_type") not in stale_types], receipt.load_id, now
+    )
+
+
+def resolve_published(
+    catalog: GlueCatalog, settings: Settings, ends: Iterable[TableEnd], load_id: str, now: datetime
+) -> None:
+    """Records of quarantine that this load has put into their table."""
+    for end in ends:
+        if end.status == PUBLISHED and end.receipt is not None:
+            resolve_loaded(catalog, settings, end.table, end.receipt.event_type, load_id, now)
+
+
+def mark_landings(clients: Clients, settings: Settings, plan: LoadPlan, ends: Iterable[TableEnd]) -> None:
+    """An object of the error prefix feeds several tables: it waits if one is stale, is held if one is held."""
+    status_of_table = {end.table: end.status for end in ends}
+    statuses: dict[tuple[str, str], set[str]] = {}
+    for table in plan.tables:
+        for landing in table.landings:
+            statuses.setdefault(landing.identity, set()).add(status_of_table[table.table])
+    learned = _learned([end.receipt for end in ends if end.receipt is not None])
+    loaded: list[LandingOutcome] = []
+    held: list[LandingOutcome] = []
+    for identity, seen in statuses.items():
+        outcome = learned.get(identity, LandingOutcome(*identity, 0, None, None))
+        if STALE in seen:
+            continue
+        (held if HELD in seen else loaded).append(outcome)
+    landing_list.mark_loaded(clients, settings, plan.load_id, loaded)
+    landing_list.mark_held(clients, settings, plan.load_id, held)
+
+
+def _learned(receipts: Iterable[TableReceipt]) -> dict[tuple[str, str], LandingOutcome]:
+    """What all tables together learned of each landing."""
+    learned: dict[tuple[str, str], LandingOutcome] = {}
+    for landing in (landing for receipt in receipts for landing in receipt.landings):
+        known = learned.get(landing.identity)
+        first_days = [day for day in (landing.first_day, known.first_day if known else None) if day]
+        last_days = [day for day in (landing.last_day, known.last_day if known else None) if day]
+        learned[landing.identity] = LandingOutcome(
+            landing.object_key,
+            landing.etag,
+            landing.lines + (known.lines if known else 0),
+            min(first_days, default=None),
+            max(last_days, default=None),
+        )
+    return learned
+
+
+def _bad_rows(clients: Clients, receipt: Receipt) -> list[dict[str, Any]]:
+    """The rows of the sidecar; a job that lost one on the way is not believed."""
+    expected = sum(table.counts.quarantined for table in receipt.tables if table.error is None)
+    rows = read_sidecar(load_store.read_uri(clients, receipt.quarantine_uri)) if receipt.quarantine_uri else []
+    if len(rows) < expected:
+        raise TerminalError(
+            f"publishing load {receipt.load_id}: received {len(rows)} quarantined rows in {receipt.quarantine_uri}; "
+            f"valid are the {expected} of the receipt; nothing was published; run the load again"
+        )
+    return rows
