@@ -6,8 +6,11 @@ import os
 import random
 import time
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from functools import lru_cache
+from typing import Any, TypeVar
 
+import boto3
+from botocore.config import Config
 from pyiceberg.catalog.glue import GlueCatalog
 from pyiceberg.exceptions import CommitFailedException
 
@@ -21,15 +24,18 @@ _COMMIT_ATTEMPTS = 8
 
 def open_catalog(settings: Settings) -> GlueCatalog:
     """boto3 reads AWS_ENDPOINT_URL by itself, Arrow's file system does not: so it is handed over when it is set."""
-    properties = {
-        "glue.region": settings.region,
-        "s3.region": settings.region,
-        "warehouse": settings.warehouse_uri,
-    }
+    properties = {"s3.region": settings.region, "warehouse": settings.warehouse_uri}
     endpoint = os.environ.get("AWS_ENDPOINT_URL")
     if endpoint:
-        properties |= {"glue.endpoint": endpoint, "s3.endpoint": endpoint}
-    return GlueCatalog(SPARK_CATALOG, **properties)
+        properties["s3.endpoint"] = endpoint
+    return GlueCatalog(SPARK_CATALOG, _glue_client(settings.region, endpoint), **properties)
+
+
+@lru_cache
+def _glue_client(region: str, endpoint: str | None) -> Any:
+    """One a process: making it takes longer than most of what a task asks of it."""
+    config = Config(retries={"mode": "standard", "max_attempts": 10})
+    return boto3.session.Session().client("glue", region_name=region, endpoint_url=endpoint, config=config)
 
 
 def tables_of(catalog: GlueCatalog, databases: Iterable[str]) -> list[str]:
