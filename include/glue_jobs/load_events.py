@@ -3,7 +3,8 @@ receipt.
 
     load_events.py --JOB_RUN_ID … --load_id … --plan_uri s3://… --receipt_prefix s3://… --raw_bucket …
 
-Read the plan, and for each table: read its lines, judge them, write the new ones to a branch, validate them.
+Read the plan, and for each table: read its lines, judge them, write the new ones to a branch, validate them. A plan of
+the kind `rebuild` names lines that were loaded before; the days on which they say something else are written anew.
 Nothing that happens here is seen by a reader; the worker publishes what the receipt tells. A table that fails takes
 no other with it.
 """
@@ -23,6 +24,7 @@ from eventlake.definitions import Bundle, parse_bundle
 from eventlake.load_plan import LoadPlan, TablePlan
 from eventlake_spark.arguments import JobArguments, parse_arguments
 from eventlake_spark.job_log import now, start_log
+from eventlake_spark.judgement import LOADED
 from eventlake_spark.objects import ObjectStore, s3_object_store
 from eventlake_spark.quarantine import duplicate_rows, quarantined_rows, reasons, write_beside_receipt
 from eventlake_spark.read_landings import Landings
@@ -105,7 +107,8 @@ def load_table(
         batch = stage(session, lines, entry, landings, arguments.load_id, arguments.job_run_id)
         quarantined = quarantined_rows(batch, landings)
         suite = definitions.suites.get(entry.event_type or entry.table.partition(".")[2])
-        validation = validator.validate(batch.loaded_rows, suite) if batch.staged is not None else None
+        has_news = batch.staged is not None and batch.count(LOADED)
+        validation = validator.validate(batch.loaded_rows, suite) if has_news else None
         made = Outcome(table_entry(batch, reasons(quarantined), validation), quarantined, duplicate_rows(batch))
     # one table's failure must not take the others with it; the receipt tells, and the worker holds the table
     except Exception as error:

@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from eventlake.errors import TerminalError
@@ -21,6 +22,13 @@ STAGED_BRANCH_PREFIX = "load_"
 
 # (event_type, event_subtype) pairs that have a contract
 ContractIndex = Collection[tuple[str, str]]
+
+
+class LoadKind(StrEnum):
+    """A load adds the rows of landings that wait; a rebuild derives event days anew from landings that were loaded."""
+
+    LOAD = "load"
+    REBUILD = "rebuild"
 
 
 @dataclass(frozen=True, order=True)
@@ -72,6 +80,10 @@ class LoadPlan:
     tables: tuple[TablePlan, ...]
     left_waiting: int
     size_bytes: int
+    kind: LoadKind = LoadKind.LOAD
+    # of a rebuild: the event days it derives anew, and who asked for them
+    days: tuple[str, ...] = ()
+    requests: tuple[str, ...] = ()
 
     @property
     def landings(self) -> tuple[Landing, ...]:
@@ -100,6 +112,9 @@ class LoadPlan:
             ],
             "left_waiting": self.left_waiting,
             "bytes": self.size_bytes,
+            "kind": self.kind,
+            "days": list(self.days),
+            "requests": list(self.requests),
         }
         return json.dumps(body, separators=(",", ":")).encode()
 
@@ -124,6 +139,10 @@ class LoadPlan:
                 ),
                 left_waiting=body["left_waiting"],
                 size_bytes=body["bytes"],
+                # a plan of an older deployment, adopted by a retry, is one of a load
+                kind=LoadKind(body.get("kind", LoadKind.LOAD)),
+                days=tuple(body.get("days", ())),
+                requests=tuple(body.get("requests", ())),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise TerminalError(
@@ -181,12 +200,19 @@ def plan_load(
         taken_bytes += landing.size_bytes
         for table in wanted:
             tables[table].append(landing)
+    entries = table_plans(tables, base_snapshots)
+    return LoadPlan(load_id, created_at, definitions_key, tuple(areas), entries, left_waiting, taken_bytes)
+
+
+def table_plans(
+    landings_by_table: Mapping[str, Iterable[Landing]], base_snapshots: Mapping[str, int | None]
+) -> tuple[TablePlan, ...]:
+    """The entries of a plan, the biggest first: the job starts with what takes longest."""
     entries = [
         TablePlan(name, type_of_table(name), base_snapshots.get(name), tuple(sorted(landings)))
-        for name, landings in tables.items()
+        for name, landings in landings_by_table.items()
     ]
-    entries.sort(key=lambda entry: (-entry.size_bytes, entry.table))
-    return LoadPlan(load_id, created_at, definitions_key, tuple(areas), tuple(entries), left_waiting, taken_bytes)
+    return tuple(sorted(entries, key=lambda entry: (-entry.size_bytes, entry.table)))
 
 
 # ---------------------------------------------------------------- the name of a load

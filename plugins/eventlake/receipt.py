@@ -59,6 +59,25 @@ class LandingReceipt:
 
 
 @dataclass(frozen=True)
+class Diff:
+    """What a rebuild makes of the rows that it derives anew. `removed`: their line is bad now; `departed`: table and
+    rows that this rebuild derives there, because their name has got a contract."""
+
+    added: int
+    removed: int
+    changed: int
+    departed: Mapping[str, int]
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.added or self.removed or self.changed or self.departed)
+
+    @property
+    def rows_more(self) -> int:
+        return self.added - self.removed - sum(self.departed.values())
+
+
+@dataclass(frozen=True)
 class TableReceipt:
     table: str
     event_type: str | None
@@ -73,6 +92,9 @@ class TableReceipt:
     quarantined_by_reason: Mapping[str, int]
     validation: Validation | None
     error: str | None
+    removed_records: int = 0
+    # None: a load, which adds rows and does nothing else
+    diff: Diff | None = None
 
 
 @dataclass(frozen=True)
@@ -154,11 +176,28 @@ def _require_sums(receipt: Receipt, table: TableReceipt) -> None:
     reasons = sum(table.quarantined_by_reason.values())
     if reasons != counts.quarantined:
         raise _refused(receipt, f"{table.table}: {reasons} quarantined by reason", f"{counts.quarantined} as counted")
-    if (table.staged_snapshot_id is None) != (counts.loaded == 0):
+    if table.diff is not None:
+        _require_diff(receipt, table, table.diff)
+    elif (table.staged_snapshot_id is None) != (counts.loaded == 0):
         raise _refused(
             receipt,
             f"{table.table}: {counts.loaded} loaded, staged snapshot {table.staged_snapshot_id}",
             "a staged snapshot when, and only when, something was loaded",
+        )
+
+
+def _require_diff(receipt: Receipt, table: TableReceipt, diff: Diff) -> None:
+    if (table.staged_snapshot_id is None) != diff.is_empty:
+        raise _refused(
+            receipt,
+            f"{table.table}: {diff}, staged snapshot {table.staged_snapshot_id}",
+            "a staged snapshot when, and only when, something differs",
+        )
+    if table.added_records - table.removed_records != diff.rows_more:
+        raise _refused(
+            receipt,
+            f"{table.table}: {table.added_records} rows written for {table.removed_records}",
+            f"{diff.rows_more} rows more, as the difference says",
         )
 
 
@@ -185,7 +224,16 @@ def _table(body: Mapping[str, Any]) -> TableReceipt:
         quarantined_by_reason={str(reason): int(rows) for reason, rows in body["quarantined_by_reason"].items()},
         validation=_validation(body["validation"]),
         error=_text_or_none(body, "error"),
+        removed_records=_count(body, "removed_records") if "removed_records" in body else 0,
+        diff=_diff(body.get("diff")),
     )
+
+
+def _diff(body: Mapping[str, Any] | None) -> Diff | None:
+    if body is None:
+        return None
+    departed = {str(table): _count(body["departed"], table) for table in body["departed"]}
+    return Diff(_count(body, "added"), _count(body, "removed"), _count(body, "changed"), departed)
 
 
 def _landing(body: Mapping[str, Any]) -> LandingReceipt:

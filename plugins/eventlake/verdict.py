@@ -46,8 +46,8 @@ def judge(receipt: TableReceipt, plan: TablePlan, ceilings: Ceilings) -> Publish
         reasons.append(f"not the planned objects: {difference}")
     reasons.extend(_over_ceiling(receipt, ceilings))
     if receipt.validation is None:
-        # a load that adds no row has nothing to validate; one that adds rows without an answer is in doubt
-        if receipt.counts.loaded:
+        # where no row is staged there is nothing to validate; staged rows without an answer are in doubt
+        if receipt.staged_snapshot_id is not None and receipt.counts.loaded:
             reasons.append("no validation result")
     else:
         for result in receipt.validation.results:

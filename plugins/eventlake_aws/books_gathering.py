@@ -137,7 +137,7 @@ def gather_table_half(
             gathered.held_types.update(line.event_type for line in lines)
         gathered.landed_objects += bool(lines) or bool(held.unreadable)
         if record is not None and record.loaded_by is not None and (lines or held.unreadable):
-            load_ids.add(record.loaded_by)
+            load_ids.update((record.loaded_by, *record.rebuilt_by))
 
     read_raw(clients, settings, objects, admit)
     _gather_tables(catalog, scope, gathered)
@@ -194,6 +194,10 @@ def _gather_duplicates(catalog: GlueCatalog, gathered: Gathered, dropped: Sequen
         gathered.ledger.note(duplicate.shard_id, duplicate.sequence_number, books.LOAD_DUPLICATE)
         uuids[duplicate.table][duplicate.event_day].add(duplicate.event_uuid)
     twins = {name: twins_in_table(catalog.load_table(name), by_day) for name, by_day in uuids.items()}
+    # a rebuild may have dropped it again, in the table to which its name has moved since
+    explained = {
+        (one.shard_id, one.sequence_number) for one in dropped if one.event_uuid in twins.get(one.table, frozenset())
+    }
     gathered.further_differences += [
         Difference(
             RecordIdentity(duplicate.shard_id, duplicate.sequence_number),
@@ -205,7 +209,7 @@ def _gather_duplicates(catalog: GlueCatalog, gathered: Gathered, dropped: Sequen
         )
         for duplicate in dropped
         if type_of_table(duplicate.table) not in gathered.held_types
-        and duplicate.event_uuid not in twins[duplicate.table]
+        and (duplicate.shard_id, duplicate.sequence_number) not in explained
         and gathered.ledger.state_of(duplicate.shard_id, duplicate.sequence_number) == "duplicate"
     ]
 

@@ -32,7 +32,7 @@ _COLUMNS: Mapping[str, Sequence[tuple[str, pa.DataType]]] = {
         ("job_run_id", pa.string()),
         ("table_name", pa.string()),
         ("event_type", pa.string()),
-        ("status", pa.string()),  # published, empty, held, stale
+        ("status", pa.string()),  # published, empty, held, stale; of a rebuild: rebuilt, unchanged, held, stale
         ("lines", pa.int64()),
         ("loaded", pa.int64()),
         ("duplicate", pa.int64()),
@@ -50,6 +50,10 @@ _COLUMNS: Mapping[str, Sequence[tuple[str, pa.DataType]]] = {
         ("started_at", pa.string()),
         ("ended_at", pa.string()),
         ("published_at", _TIME),
+        # what a rebuild changed; null for a load
+        ("added", pa.int64()),
+        ("removed", pa.int64()),
+        ("changed", pa.int64()),
     ),
     VALIDATIONS: (
         ("load_id", pa.string()),
@@ -138,9 +142,9 @@ def ensure_control_tables(catalog: GlueCatalog, settings: Settings) -> None:
 
 
 def control_table(catalog: GlueCatalog, settings: Settings, name: str) -> Table:
-    """The table, made now if nobody did before."""
+    """The table, made now if nobody did before; an older one gets the columns that are new here."""
     try:
-        return catalog.load_table(name)
+        return _grown(catalog.load_table(name), arrow_schema(name))
     except NoSuchTableError:
         pass
     database, _, table = name.partition(".")
@@ -159,6 +163,13 @@ def control_table(catalog: GlueCatalog, settings: Settings, name: str) -> Table:
         )
     except TableAlreadyExistsError:
         return catalog.load_table(name)
+
+
+def _grown(table: Table, schema: pa.Schema) -> Table:
+    if not set(schema.names) <= set(table.schema().column_names):
+        with table.update_schema() as update:
+            update.union_by_name(schema)
+    return table
 
 
 def arrow_schema(name: str) -> pa.Schema:

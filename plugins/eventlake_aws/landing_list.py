@@ -28,6 +28,11 @@ class LandingRecord:
     status: str
     loaded_by: str | None
     held_by: str | None
+    # event days that the load found in it; None before, and where no line says one
+    first_day: str | None = None
+    last_day: str | None = None
+    # rebuilds that derived rows of it anew
+    rebuilt_by: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -108,6 +113,25 @@ def mark_undone(clients: Clients, settings: Settings, load_id: str, landings: It
         return sum(pool.map(undo, landings))
 
 
+def mark_rebuilt(clients: Clients, settings: Settings, load_id: str, landings: Iterable[Landing]) -> int:
+    """Notes a rebuild beside the load: what it dropped as duplicates is said by its papers, too."""
+    client = clients.dynamodb
+
+    def mark(landing: Landing) -> bool:
+        return _update(
+            client,
+            settings,
+            landing.identity,
+            "ADD rebuilt_by :load",
+            "#status = :loaded",
+            {":load": {"SS": [load_id]}, ":loaded": {"S": "loaded"}},
+            {"#status": "status"},
+        )
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return sum(pool.map(mark, landings))
+
+
 def mark_released(clients: Clients, settings: Settings, load_id: str, landings: Iterable[Landing]) -> int:
     """held by this load -> waiting."""
     client = clients.dynamodb
@@ -146,6 +170,9 @@ def record_of_item(item: Mapping[str, Any]) -> LandingRecord:
         item["status"]["S"],
         item.get("loaded_by", {}).get("S"),
         item.get("held_by", {}).get("S"),
+        item.get("first_day", {}).get("S"),
+        item.get("last_day", {}).get("S"),
+        frozenset(item.get("rebuilt_by", {}).get("SS", ())),
     )
 
 

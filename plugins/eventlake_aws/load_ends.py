@@ -7,13 +7,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from pyiceberg.catalog.glue import GlueCatalog
 
-from eventlake.load_plan import LoadPlan
+from eventlake.load_plan import LoadKind, LoadPlan
 from eventlake.receipt import Receipt, TableReceipt
 from eventlake.settings import Settings
 from eventlake_aws.control_tables import LOADS, VALIDATIONS, append_rows, read_rows
@@ -21,6 +21,8 @@ from eventlake_aws.row_filters import all_of, equals
 
 PUBLISHED, EMPTY, HELD, STALE = "published", "empty", "held", "stale"
 DONE = (PUBLISHED, EMPTY)
+# a table that a rebuild found as it should be is not an empty load
+_STATUS_OF_REBUILD = {PUBLISHED: "rebuilt", EMPTY: "unchanged"}
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def _load_row(plan: LoadPlan, receipt: Receipt, end: TableEnd, now: datetime) ->
         "load_id": receipt.load_id,
         "job_run_id": receipt.job_run_id,
         "table_name": end.table,
-        "status": end.status,
+        "status": _STATUS_OF_REBUILD.get(end.status, end.status) if plan.kind is LoadKind.REBUILD else end.status,
         "reasons": json.dumps(end.reasons),
         "landings": len(planned.landings) if planned else 0,
         "size_bytes": planned.size_bytes if planned else 0,
@@ -86,7 +88,9 @@ def _load_row(plan: LoadPlan, receipt: Receipt, end: TableEnd, now: datetime) ->
     }
     if end.receipt is None:
         return row
-    counts = end.receipt.counts
+    counts, diff = end.receipt.counts, end.receipt.diff
+    if diff is not None:
+        row |= {"added": diff.added, "removed": diff.removed + sum(diff.departed.values()), "changed": diff.changed}
     return row | {
         "event_type": end.receipt.event_type,
         "lines": counts.lines,
@@ -102,7 +106,7 @@ def _load_row(plan: LoadPlan, receipt: Receipt, end: TableEnd, now: datetime) ->
 
 
 def outcome_of(
-    receipt: Receipt, ends: Iterable[TableEnd], newly_quarantined: Mapping[str, int], receipt_uri: str
+    plan: LoadPlan, receipt: Receipt, ends: Iterable[TableEnd], newly_quarantined: Mapping[str, int], receipt_uri: str
 ) -> dict[str, Any]:
     done = [end for end in ends if end.status in DONE and end.receipt is not None]
     receipts = {end.table: end.receipt for end in done if end.receipt is not None}
@@ -112,6 +116,7 @@ def outcome_of(
     return {
         "load_id": receipt.load_id,
         "job_run_id": receipt.job_run_id,
+        "kind": plan.kind,
         "published": {end.table: receipts[end.table].counts.loaded for end in done if end.status == PUBLISHED},
         "empty": [end.table for end in done if end.status == EMPTY],
         "held": {end.table: list(end.reasons) for end in ends if end.status == HELD},
@@ -119,6 +124,7 @@ def outcome_of(
         "warnings": {end.table: list(end.reasons) for end in done if end.reasons},
         "days": {table: sorted(one.days) for table, one in receipts.items() if one.days},
         "snapshots": {end.table: receipts[end.table].staged_snapshot_id for end in done if end.status == PUBLISHED},
+        "diffs": {end.table: _told(end.receipt) for end in done if end.receipt is not None and end.receipt.diff},
         "duplicates": sum(table.counts.duplicate for table in receipts.values()),
         "quarantined": sum(table.counts.quarantined for table in receipts.values()),
         "quarantined_by_reason": dict(by_reason),
@@ -126,3 +132,8 @@ def outcome_of(
         "receipt_uri": receipt_uri,
         "duplicates_uri": receipt.duplicates_uri,
     }
+
+
+def _told(receipt: TableReceipt) -> dict[str, Any]:
+    assert receipt.diff is not None
+    return {**asdict(receipt.diff), "days": sorted(receipt.days)}

@@ -1,13 +1,15 @@
 """The end of a load: what its receipt is worth, table by table, made visible or held.
 
 Order is what makes a crash harmless: bad rows first, then `main`, then the landings, then the books of the load, then
-the outcome, then the leases. Whatever was done before a crash is found done by the next try.
+the outcome, then the leases. Whatever was done before a crash is found done by the next try. In a rebuild `main` comes
+first: until it moves, readers see the rows that are bad now.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
@@ -15,14 +17,14 @@ from typing import Any
 from pyiceberg.catalog.glue import GlueCatalog
 
 from eventlake.errors import TerminalError
-from eventlake.load_plan import LoadPlan, TablePlan
+from eventlake.load_plan import LoadKind, LoadPlan, TablePlan
 from eventlake.receipt import Receipt, TableReceipt, require_same_load
 from eventlake.settings import Settings
 from eventlake.verdict import Ceilings, Hold, judge
-from eventlake_aws import load_store
+from eventlake_aws import load_store, rebuild_requests
 from eventlake_aws.clients import Clients
 from eventlake_aws.iceberg_catalog import open_catalog
-from eventlake_aws.load_ends import EMPTY, HELD, PUBLISHED, STALE, TableEnd, outcome_of, write_load_rows
+from eventlake_aws.load_ends import DONE, EMPTY, HELD, PUBLISHED, STALE, TableEnd, outcome_of, write_load_rows
 from eventlake_aws.load_metrics import count_load_ended
 from eventlake_aws.load_steps import release_leases
 from eventlake_aws.publish import (
@@ -36,7 +38,7 @@ from eventlake_aws.publish import (
     inspect_staged,
     publish_table,
 )
-from eventlake_aws.settle_load import append_bad_rows, mark_landings, resolve_published
+from eventlake_aws.settle_load import append_bad_rows, mark_landings, resolve_published, settle_rebuild
 
 _LOG = logging.getLogger(__name__)
 _THREADS = 4
@@ -56,17 +58,24 @@ def publish_load(
     catalog = open_catalog(settings)
     with ThreadPoolExecutor(_THREADS) as pool:
         judged = list(pool.map(lambda table: _judged(catalog, settings, receipt, table), plan.tables))
-    quarantined = append_bad_rows(clients, catalog, settings, receipt, judged, now)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        ends = list(pool.map(lambda end: _published(catalog, receipt, end), judged))
-    resolve_published(catalog, settings, ends, load_id, now)
-    mark_landings(clients, settings, plan, ends)
+    if plan.kind is LoadKind.REBUILD:
+        ends = _publish_all(catalog, receipt, judged)
+        quarantined = settle_rebuild(clients, catalog, settings, plan, receipt, ends, now)
+    else:
+        quarantined = append_bad_rows(clients, catalog, settings, receipt, judged, now)
+        ends = _publish_all(catalog, receipt, judged)
+        resolve_published(catalog, settings, ends, load_id, now)
+        mark_landings(clients, settings, plan, ends)
     write_load_rows(catalog, settings, plan, receipt, ends, now)
     receipt_uri = load_store.papers(clients, settings).receipt_uri(load_id, job_run_id)
-    outcome = outcome_of(receipt, ends, quarantined, receipt_uri)
+    outcome = outcome_of(plan, receipt, ends, quarantined, receipt_uri)
     outcome = load_store.write_outcome(clients, settings, load_id, outcome)
+    # a day that somebody wrote meanwhile goes on waiting, for whoever asks next
+    if not outcome["stale"]:
+        rebuild_requests.mark_served(clients, settings, plan.requests, load_id)
     release_leases(clients, settings, plan)
-    count_load_ended(clients, settings)
+    if plan.kind is LoadKind.LOAD:
+        count_load_ended(clients, settings)
     _LOG.info(json.dumps({"decision": "publish_load"} | outcome))
     return outcome
 
@@ -91,6 +100,33 @@ def _judged(catalog: GlueCatalog, settings: Settings, receipt: Receipt, plan: Ta
     if table.staged_snapshot_id is None:
         return TableEnd(plan.table, EMPTY, verdict.warnings, table)
     return _end(table, inspect_staged(catalog, _staged(receipt, table)), verdict.warnings)
+
+
+def _publish_all(catalog: GlueCatalog, receipt: Receipt, judged: Sequence[TableEnd]) -> list[TableEnd]:
+    """A table whose rows move to another one comes after that, so that no reader misses them."""
+
+    def publish(ends: Iterable[TableEnd]) -> list[TableEnd]:
+        with ThreadPoolExecutor(_THREADS) as pool:
+            return list(pool.map(lambda end: _published(catalog, receipt, end), ends))
+
+    staying = publish(end for end in judged if not _destinations(end))
+    ended = {end.table: end for end in staying}
+    leaving = [end for end in judged if _destinations(end)]
+    return staying + publish(_unless_missing(end, ended) for end in leaving)
+
+
+def _destinations(end: TableEnd) -> list[str]:
+    diff = None if end.receipt is None else end.receipt.diff
+    return [] if diff is None else sorted(diff.departed)
+
+
+def _unless_missing(end: TableEnd, ended: Mapping[str, TableEnd]) -> TableEnd:
+    missing = [table for table in _destinations(end) if table not in ended or ended[table].status not in DONE]
+    if end.status != PUBLISHED or not missing:
+        return end
+    return TableEnd(
+        end.table, HELD, (f"rows of it belong to {', '.join(missing)}, which does not take them",), end.receipt
+    )
 
 
 def _published(catalog: GlueCatalog, receipt: Receipt, end: TableEnd) -> TableEnd:
@@ -122,7 +158,7 @@ def _staged(receipt: Receipt, table: TableReceipt) -> Staged:
         table.base_snapshot_id,
         table.staged_snapshot_id,
         table.branch,
-        table.counts.loaded,
-        0,
+        table.counts.loaded if table.diff is None else table.added_records,
+        table.removed_records,
         {LOAD_ID_PROPERTY: receipt.load_id, JOB_RUN_ID_PROPERTY: receipt.job_run_id},
     )

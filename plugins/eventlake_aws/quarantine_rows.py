@@ -15,12 +15,13 @@ from zlib import crc32
 
 import pyarrow as pa
 from pyiceberg.catalog.glue import GlueCatalog
+from pyiceberg.expressions import BooleanExpression
 from pyiceberg.table import Table
 
 from eventlake.settings import QUARANTINE_TABLE, Settings
 from eventlake_aws.control_tables import arrow_schema, control_table
 from eventlake_aws.iceberg_catalog import commit_again
-from eventlake_aws.row_filters import all_of, any_of, between, equals, is_null, one_of
+from eventlake_aws.row_filters import all_of, any_of, between, is_null, one_of
 
 # (shard, sequence number), or (raw object, line) of what could not be read
 QuarantineIdentity = tuple[str, str | int]
@@ -41,9 +42,19 @@ def identity_of(row: Mapping[str, Any]) -> QuarantineIdentity:
 
 
 def append_quarantine(
-    catalog: GlueCatalog, settings: Settings, rows: Sequence[Mapping[str, Any]], load_id: str, now: datetime
+    catalog: GlueCatalog,
+    settings: Settings,
+    rows: Sequence[Mapping[str, Any]],
+    load_id: str,
+    now: datetime,
+    *,
+    reopen: bool = False,
 ) -> dict[str, int]:
-    """Appends the rows nobody quarantined before, in one commit; says how many by reason."""
+    """Appends the rows nobody quarantined before, in one commit; says how many by reason.
+
+    A row that was resolved stays so when a load meets its line again, for the table has it. A rebuild has just taken
+    it out of the table: `reopen`.
+    """
     unique = {identity_of(row): row for row in map(_with_place, reversed(rows))}
     if not unique:
         return {}
@@ -58,43 +69,61 @@ def append_quarantine(
             table.append(pa.Table.from_pylist(columns, schema=arrow_schema(QUARANTINE_TABLE)))
         return dict(Counter(str(row["reason"]) for row in fresh))
 
-    return commit_again(f"appending to {QUARANTINE_TABLE}", attempt)
+    appended = commit_again(f"appending to {QUARANTINE_TABLE}", attempt)
+    if reopen:
+        doing = f"reopening in {QUARANTINE_TABLE}"
+        commit_again(doing, lambda: _settle(catalog, settings, unique.keys(), None, None))
+    return appended
 
 
 def resolve_loaded(
-    catalog: GlueCatalog, settings: Settings, table_name: str, event_type: str | None, load_id: str, now: datetime
+    catalog: GlueCatalog,
+    settings: Settings,
+    table_name: str,
+    event_type: str | None,
+    these_rows: BooleanExpression,
+    load_id: str,
+    now: datetime,
+    duplicates: Collection[QuarantineIdentity] = (),
 ) -> int:
-    """Closes the open rows of records that this load has put into the table; says how many."""
+    """Closes the open rows of records that are among these rows of the table now, or are duplicates of some; says how
+    many. `event_type` None: whatever type they were taken for."""
     still_open = open_identities(catalog, settings, None if event_type is None else [event_type])
     numbers = sorted(place for _, place in still_open if isinstance(place, str))
     if not numbers:
         return 0
     rows = catalog.load_table(table_name).scan(
-        row_filter=all_of(equals("load_id", load_id), between("sequence_number", numbers[0], numbers[-1])),
+        row_filter=all_of(these_rows, between("sequence_number", numbers[0], numbers[-1])),
         selected_fields=("shard_id", "sequence_number"),
     )
-    loaded = {identity_of(row) for row in rows.to_arrow().to_pylist()} & set(still_open)
-    return commit_again(f"resolving in {QUARANTINE_TABLE}", lambda: _resolve(catalog, settings, loaded, load_id, now))
+    settled = ({identity_of(row) for row in rows.to_arrow().to_pylist()} | set(duplicates)) & set(still_open)
+    return commit_again(f"resolving in {QUARANTINE_TABLE}", lambda: _settle(catalog, settings, settled, load_id, now))
 
 
-def _resolve(
-    catalog: GlueCatalog, settings: Settings, loaded: Collection[QuarantineIdentity], load_id: str, now: datetime
+def _settle(
+    catalog: GlueCatalog,
+    settings: Settings,
+    records: Collection[QuarantineIdentity],
+    load_id: str | None,
+    now: datetime | None,
 ) -> int:
-    if not loaded:
+    """Open rows of these records get a load that resolved them; without a load, resolved ones are open again."""
+    numbers = [place for _, place in records if isinstance(place, str)]
+    if not numbers:
         return 0
     table = control_table(catalog, settings, QUARANTINE_TABLE)
     # rows of another shard may bear the same number: they are written back as they were
-    same_numbers = one_of("sequence_number", [str(place) for _, place in loaded])
+    same_numbers = one_of("sequence_number", numbers)
     rows = table.scan(row_filter=same_numbers).to_arrow().to_pylist()
-    resolved = 0
+    settled = 0
     for row in rows:
-        if row["resolved_by"] is None and identity_of(row) in loaded:
+        if identity_of(row) in records and (row["resolved_by"] is None) != (load_id is None):
             row |= {"resolved_by": load_id, "resolved_at": now}
-            resolved += 1
-    if resolved:
+            settled += 1
+    if settled:
         written = pa.Table.from_pylist(rows, schema=arrow_schema(QUARANTINE_TABLE))
         table.overwrite(written, overwrite_filter=same_numbers)
-    return resolved
+    return settled
 
 
 def open_identities(

@@ -4,7 +4,7 @@ after all resolved there, landings marked. All of it may be done twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,8 +17,11 @@ from eventlake.settings import Settings
 from eventlake_aws import landing_list, load_store
 from eventlake_aws.clients import Clients
 from eventlake_aws.landing_list import LandingOutcome
-from eventlake_aws.load_ends import HELD, PUBLISHED, STALE, TableEnd
-from eventlake_aws.quarantine_rows import append_quarantine, read_sidecar, resolve_loaded
+from eventlake_aws.load_ends import DONE, HELD, PUBLISHED, STALE, TableEnd
+from eventlake_aws.quarantine_rows import append_quarantine, identity_of, read_sidecar, resolve_loaded
+from eventlake_aws.row_filters import equals, one_of
+
+# ---------------------------------------------------------------- a load
 
 
 def append_bad_rows(
@@ -43,7 +46,8 @@ def resolve_published(
     """Records of quarantine that this load has put into their table."""
     for end in ends:
         if end.status == PUBLISHED and end.receipt is not None:
-            resolve_loaded(catalog, settings, end.table, end.receipt.event_type, load_id, now)
+            these_rows = equals("load_id", load_id)
+            resolve_loaded(catalog, settings, end.table, end.receipt.event_type, these_rows, load_id, now)
 
 
 def mark_landings(clients: Clients, settings: Settings, plan: LoadPlan, ends: Iterable[TableEnd]) -> None:
@@ -80,6 +84,41 @@ def _learned(receipts: Iterable[TableReceipt]) -> dict[tuple[str, str], LandingO
             max(last_days, default=None),
         )
     return learned
+
+
+# ---------------------------------------------------------------- a rebuild
+
+
+def settle_rebuild(
+    clients: Clients,
+    catalog: GlueCatalog,
+    settings: Settings,
+    plan: LoadPlan,
+    receipt: Receipt,
+    ends: Iterable[TableEnd],
+    now: datetime,
+) -> dict[str, int]:
+    """What readers do not see any more goes to quarantine, what they see now is resolved there. Gives the newly
+    quarantined rows by reason.
+
+    Only after `main` moved, and only of tables that are as the rebuild made them: in a held one, rows stand as before.
+    """
+    done = {end.table: end for end in ends if end.status in DONE}
+    rows = [row for row in _bad_rows(clients, receipt) if row.get("table") in done]
+    quarantined = append_quarantine(catalog, settings, rows, receipt.load_id, now, reopen=True)
+    duplicates: dict[str, list[Mapping[str, Any]]] = {}
+    if receipt.duplicates_uri:
+        for row in read_sidecar(load_store.read_uri(clients, receipt.duplicates_uri)):
+            duplicates.setdefault(row["table"], []).append(row)
+    newly = {row["table"] for row in rows} if quarantined else set()
+    for table, end in done.items():
+        copies = [identity_of(row) for row in duplicates.get(table, ())]
+        of_days = one_of("event_date", plan.days)
+        resolved = resolve_loaded(catalog, settings, table, None, of_days, receipt.load_id, now, copies)
+        planned = plan.table(table)
+        if planned is not None and (end.status == PUBLISHED or resolved or table in newly):
+            landing_list.mark_rebuilt(clients, settings, receipt.load_id, planned.landings)
+    return quarantined
 
 
 def _bad_rows(clients: Clients, receipt: Receipt) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from pyiceberg.catalog.glue import GlueCatalog
 
 from eventlake.errors import TerminalError, TransientError
 from eventlake.leases import LeaseAnswer, lease_of_table
+from eventlake.load_plan import LoadKind
 from eventlake.settings import Settings
 from eventlake_aws import landing_list, lease_store, load_store
 from eventlake_aws.clients import Clients
@@ -34,8 +35,13 @@ def undo_load(clients: Clients, settings: Settings, *, load_id: str, dry_run: bo
             f"undoing load {load_id}: received a load that has not ended; valid is one that published; "
             "wait for its run, or clear its publish_load"
         )
-    catalog = open_catalog(settings)
     plan = load_store.read_plan(clients, settings, load_id)
+    if plan.kind is LoadKind.REBUILD:
+        raise TerminalError(
+            f"undoing load {load_id}: received a rebuild; valid is a load; a rebuild is taken back by another one: "
+            "deploy the definitions of before, then run replay_events for the same days"
+        )
+    catalog = open_catalog(settings)
     ways = {table: _way(catalog, table, snapshot, load_id) for table, snapshot in outcome["snapshots"].items()}
     if not dry_run:
         for table, snapshot in outcome["snapshots"].items():

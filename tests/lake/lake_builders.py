@@ -26,6 +26,7 @@ from eventlake.settings import DATABASES, Settings
 from eventlake_aws.clients import Clients
 from eventlake_aws.iceberg_catalog import open_catalog
 from eventlake_aws.publish import JOB_RUN_ID_PROPERTY, LOAD_ID_PROPERTY
+from eventlake_aws.row_filters import one_of
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 DEFINITIONS_KEY = "control/definitions/0123456789ab.json"
@@ -34,6 +35,7 @@ ROW = pa.schema(
     [
         pa.field("event_uuid", pa.string()),
         pa.field("event_type", pa.string()),
+        pa.field("event_subtype", pa.string()),
         pa.field("event_date", pa.date32()),
         pa.field("ingested_at", pa.timestamp("us", tz="UTC")),
         pa.field("shard_id", pa.string()),
@@ -77,6 +79,7 @@ class Sent:
         return {
             "event_uuid": self.event_uuid,
             "event_type": self.event_type,
+            "event_subtype": self.event_subtype,
             "event_date": date.fromisoformat(self.day),
             "ingested_at": datetime.fromisoformat(self.ingested_at),
             "shard_id": self.shard_id,
@@ -287,6 +290,49 @@ class Lake:
             "days": {"2026-11-21": len(loaded)} if loaded else {},
             "landings": landings,
             "quarantined_by_reason": {"wrong_type": quarantined} if quarantined else {},
+            "validation": {"success": True, "results": []},
+            "error": None,
+        } | changes
+
+    def rebuild_entry(
+        self, plan: LoadPlan, table: str, job_run_id: str, rows: Sequence[Sent], diff: Mapping[str, Any], **changes: Any
+    ) -> dict[str, Any]:
+        """Stages the plan's days with these rows in place of theirs, and gives the entry of a receipt that says so."""
+        planned = plan.table(table)
+        assert planned is not None
+        shown = self.table(table)
+        diff = {"added": 0, "removed": 0, "changed": 0, "departed": {}} | diff
+        old = [task.file for task in shown.scan(row_filter=one_of("event_date", plan.days)).plan_files()]
+        branch = branch_name(plan.load_id, job_run_id)
+        properties = {LOAD_ID_PROPERTY: plan.load_id, JOB_RUN_ID_PROPERTY: job_run_id}
+        has_news = any(diff.values())
+        written = pa.Table.from_pylist([event.row(plan.load_id) for event in rows], schema=ROW)
+        paths = [file.file_path for file in old]
+        counted = {"duplicate": changes.pop("duplicate", 0), "quarantined": changes.pop("quarantined", 0)}
+        lines = len(rows) + sum(counted.values())
+        return {
+            "table": table,
+            "event_type": planned.event_type,
+            "base_snapshot_id": None if shown.current_snapshot() is None else shown.current_snapshot().snapshot_id,  # type: ignore[union-attr]
+            "staged_snapshot_id": self.replace(table, paths, written, branch, properties) if has_news else None,
+            "branch": branch,
+            "counts": {"lines": lines, "loaded": len(rows), **counted},
+            "added_records": len(rows) if has_news else 0,
+            "removed_records": sum(file.record_count for file in old) if has_news else 0,
+            "added_files": 1,
+            "diff": diff,
+            "days": {day: len(rows) for day in plan.days} if has_news else {},
+            "landings": [
+                {
+                    "object_key": landing.object_key,
+                    "etag": landing.etag,
+                    "lines": lines if number == 0 else 0,
+                    "first_day": plan.days[0],
+                    "last_day": plan.days[-1],
+                }
+                for number, landing in enumerate(planned.landings)
+            ],
+            "quarantined_by_reason": {"wrong_type": counted["quarantined"]} if counted["quarantined"] else {},
             "validation": {"success": True, "results": []},
             "error": None,
         } | changes

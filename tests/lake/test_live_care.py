@@ -28,6 +28,7 @@ from eventlake_aws.publish import JOB_RUN_ID_PROPERTY, main_snapshot_id
 from eventlake_aws.quarantine_rows import append_quarantine, open_identities, resolve_loaded
 from eventlake_aws.retention_audit import audit_lifecycle
 from eventlake_aws.rollups import ROLLUP_RUN_ID_PROPERTY, SOURCES_PROPERTY, plan_rollups, publish_rollups
+from eventlake_aws.row_filters import equals
 from eventlake_aws.sweep import sweep_landings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -302,4 +303,5 @@ def test_a_row_that_is_loaded_after_all_is_resolved(lake: Lake) -> None:
     published(lake, plan)
     # then
     assert set(open_identities(lake.catalog, lake.settings)) == {(PAYMENT.shard_id, "101")}
-    assert resolve_loaded(lake.catalog, lake.settings, TABLE, "payment", plan.load_id, NOW) == 0
+    of_load = equals("load_id", plan.load_id)
+    assert resolve_loaded(lake.catalog, lake.settings, TABLE, "payment", of_load, plan.load_id, NOW) == 0

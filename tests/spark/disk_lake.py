@@ -60,8 +60,8 @@ class DiskLake:
         self.store = DiskStore(folder)
         self._folder = folder
         self.definitions_key = ""
-        self._pairs: set[tuple[str, str]] = set()
-        self._tables: set[str] = set()
+        self.pairs: set[tuple[str, str]] = set()
+        self.tables: set[str] = set()
         self._files = count(1)
         self.define({})
 
@@ -75,7 +75,7 @@ class DiskLake:
         body, digest = build_bundle(contracts, suites or {}, rollups or {})
         self.definitions_key = f"control/definitions/{digest}-{next(_runs)}.json"
         self.store.create(f"s3://{LAKE}/{self.definitions_key}", body)
-        self._pairs = {tuple(name.split("/")) for name in contracts}  # type: ignore[misc]
+        self.pairs = {tuple(name.split("/")) for name in contracts}  # type: ignore[misc]
 
     def land(
         self,
@@ -105,9 +105,9 @@ class DiskLake:
         self, *landings: Landing, load_id: str = "load_events-0123456789-g1", expected_exit: int = 0
     ) -> dict[str, Any]:
         """Plans the landings, runs the job, gives its receipt."""
-        bases = {table: self.main_of(table) for table in self._tables}
+        bases = {table: self.main_of(table) for table in self.tables}
         plan = plan_load(
-            load_id, landings, self._pairs, bases, (), 10**9, self.definitions_key, "2026-11-21T08:05:00Z", ("raw",)
+            load_id, landings, self.pairs, bases, (), 10**9, self.definitions_key, "2026-11-21T08:05:00Z", ("raw",)
         )
         return self.run(plan, expected_exit)
 
@@ -120,7 +120,7 @@ class DiskLake:
         self, job: ModuleType, plan: bytes, tables: Sequence[str], expected_exit: int = 0, options: Sequence[str] = ()
     ) -> dict[str, Any]:
         """A job's main on a plan; gives its receipt."""
-        self._tables |= set(tables)
+        self.tables |= set(tables)
         run_id = f"jr_{next(_runs):012d}"
         prefix = f"s3://{LAKE}/control/runs/"
         plan_uri = f"{prefix}plan-{run_id}.json"
@@ -168,7 +168,7 @@ class DiskLake:
             return [json.loads(line) for line in lines]
 
     def drop_tables(self) -> None:
-        for table in self._tables:
+        for table in self.tables:
             self.session.sql(f"DROP TABLE IF EXISTS glue_catalog.{table} PURGE")
         shutil.rmtree(self._folder, ignore_errors=True)
 

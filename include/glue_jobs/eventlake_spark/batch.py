@@ -1,11 +1,13 @@
 """What became of one table's lines, as counts and as rows: what a receipt is made of.
 
-Does not belong here: how it came about (stage, judgement).
+Does not belong here: how it came about (stage, judgement, rebuild_staging).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pyspark.sql import DataFrame
 
@@ -30,6 +32,9 @@ class Batch:
     staged: Staged | None = None
     known: int = 0
     sides: list[SideRow] = field(default_factory=list)
+    # of a rebuild: what it changes, as the receipt says it, and on which days
+    diff: Mapping[str, Any] | None = None
+    changed_days: frozenset[str] = frozenset()
 
     def count(self, *verdicts: str) -> int:
         return sum(tally.rows for tally in self.tallies if tally.verdict in verdicts)

@@ -2,7 +2,7 @@
 and against what readers see.
 
 Belongs here: the judgement, as one query over one table's lines. Does not belong here: which lines are read, which rows
-the table keeps, what is written where (stage).
+the table keeps, what is written where (stage, rebuild_staging).
 
 A small batch is one task from file to file; a large one is spread over (day, bucket of uuid), so that equal uuids of a
 day meet.
@@ -10,6 +10,7 @@ day meet.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, Observation
@@ -26,7 +27,7 @@ LOADED, DUPLICATE, CONFLICT, BAD, KNOWN = "loaded", "duplicate", "conflict", "ba
 # beside the table's own columns; no contract can name a field so
 VERDICT, HASH, ORIGINAL = "`the verdict`", "`the content`", "`the line`"
 _IS_BAD, _BUCKET, _IS_KNOWN = "`is bad`", "`the bucket`", "`is known`"
-_PLACE, _FIRST_HASH = "`the place`", "`the first content`"
+_PLACE, _FIRST_HASH, _IS_WINNER = "`the place`", "`the first content`", "`is the winner`"
 _FIRST = "ingested_at, shard_id, length(sequence_number), sequence_number"
 
 
@@ -55,9 +56,11 @@ class Layout:
 
 @dataclass(frozen=True)
 class Published:
-    """Rows that readers see on the days of the batch: `held day`, `held uuid`."""
+    """Rows that readers see on the days of the batch: `held day`, `held uuid`, `is kept`, and of those that a rebuild
+    derives anew also `held shard`, `held number`, `held object`, `held load`."""
 
     rows: DataFrame
+    are_all_kept: bool
 
 
 def judged_lines(
@@ -66,27 +69,40 @@ def judged_lines(
     published: Published | None,
     layout: Layout,
     load_id: str,
+    only_days: Sequence[str],
     counted: Observation,
 ) -> DataFrame:
-    """Every line with the table's columns and its verdict."""
+    """Every line with the table's columns and its verdict. `only_days`: a line of another day is none of this batch."""
     columns = column_expressions(lines, load_id)
     typed = raw.selectExpr("value", "raw_object", f"{parse_expression(lines)} AS e").selectExpr(
         f"value AS {ORIGINAL}",
         f"{is_bad(lines)} AS {_IS_BAD}",
         *(f"{made} AS {quoted(name)}" for name, made in columns.items()),
     )
+    if only_days:
+        days = ", ".join(f"DATE '{day}'" for day in only_days)
+        # a line without a day is bad, and stands in quarantine for every day
+        typed = typed.where(f"event_date IN ({days}) OR event_date IS NULL")
     typed = typed.observe(counted, F.count(F.lit(1)).alias("lines"))
     typed = layout.spread(typed.selectExpr("*", f"{layout.bucket} AS {_BUCKET}"), "event_date", _BUCKET)
-    is_known = "false"
+    is_known, is_winner, same_object, kept_load_id = "false", "false", "false", "load_id"
     if published is not None:
         bucket = layout.bucket.replace("event_uuid", "`held uuid`")
         held = published.rows.selectExpr("*", f"{bucket} AS `held bucket`")
         held = layout.spread(held, "`held day`", "`held bucket`")
         same = f"event_date = `held day` AND {_BUCKET} = `held bucket` AND event_uuid = `held uuid` AND NOT {_IS_BAD}"
         typed = typed.hint("merge").join(held, F.expr(same), "left")
-        is_known = "`held uuid` IS NOT NULL"
-    among_equals = f"OVER (PARTITION BY event_date, {_BUCKET}, event_uuid, {_IS_BAD} ORDER BY {_FIRST})"
-    ranked = typed.selectExpr("*", f"{content_hash(lines)} AS {HASH}", f"{is_known} AS {_IS_KNOWN}").selectExpr(
+        is_known = "`held uuid` IS NOT NULL AND `is kept`"
+        if not published.are_all_kept:
+            # the winner of a uuid stays the winner while its line is there, whatever else turned up since
+            is_winner = "coalesce(shard_id = `held shard` AND sequence_number = `held number`, false)"
+            same_object = "coalesce(raw_object = `held object`, false)"
+            kept_load_id = f"CASE WHEN {_IS_WINNER} THEN `held load` ELSE load_id END"
+    in_order = f"{_IS_WINNER} DESC, {same_object} DESC, {_FIRST}" if is_winner != "false" else _FIRST
+    among_equals = f"OVER (PARTITION BY event_date, {_BUCKET}, event_uuid, {_IS_BAD} ORDER BY {in_order})"
+    ranked = typed.selectExpr(
+        "*", f"{content_hash(lines)} AS {HASH}", f"{is_known} AS {_IS_KNOWN}", f"{is_winner} AS {_IS_WINNER}"
+    ).selectExpr(
         "*",
         f"row_number() {among_equals} AS {_PLACE}",
         f"first_value({HASH}) {among_equals} AS {_FIRST_HASH}",
@@ -96,8 +112,8 @@ def judged_lines(
         f" WHEN {HASH} = {_FIRST_HASH} THEN '{DUPLICATE}' ELSE '{CONFLICT}' END"
     )
     return ranked.selectExpr(
-        *(quoted(name) for name in columns),
+        *(f"{kept_load_id} AS load_id" if name == "load_id" else quoted(name) for name in columns),
         f"{verdict} AS {VERDICT}",
-        f"CASE WHEN {_IS_KNOWN} THEN {HASH} END AS {HASH}",
+        HASH if only_days else f"CASE WHEN {_IS_KNOWN} THEN {HASH} END AS {HASH}",
         f"CASE WHEN ({verdict}) NOT IN ('{LOADED}', '{DUPLICATE}') THEN {ORIGINAL} END AS {ORIGINAL}",
     )

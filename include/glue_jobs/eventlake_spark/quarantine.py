@@ -79,6 +79,7 @@ def _quarantined(
         found = _IDENTITY.findall(original)
         shard_id, sequence_number = found[-1] if found else (None, None)
     return {
+        "table": lines.table,
         "event_type": lines.event_type if lines.event_type is not None else _named(original, "event_type"),
         "event_subtype": side.event_subtype,
         "producer": side.producer,

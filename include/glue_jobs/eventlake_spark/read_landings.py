@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, SparkSession
 
 from eventlake.event_json import parse_event
-from eventlake.load_plan import ERRORS_AREA, Landing, LoadPlan, TablePlan, table_of_pair
+from eventlake.load_plan import ERRORS_AREA, Landing, LoadKind, LoadPlan, TablePlan, table_of_pair
 from eventlake.settings import UNCONTRACTED_TABLE
 from eventlake_spark.objects import ObjectStore
 
@@ -37,8 +37,8 @@ class Landings:
     """The objects of one plan, in one bucket."""
 
     def __init__(self, plan: LoadPlan, pairs_with_contract: Iterable[tuple[str, str]], bucket: str, store: ObjectStore):
-        self._plan = plan
-        self._pairs = frozenset(pairs_with_contract)
+        self.plan = plan
+        self.pairs_with_contract = frozenset(pairs_with_contract)
         self._bucket = bucket
         self._store = store
 
@@ -62,6 +62,9 @@ class Landings:
                 for line in self.lines(landing, entry.table)
             ]
             frames.append(session.createDataFrame(rows, _LINES).coalesce(1))
+        if not frames:
+            # rows leave a table of which a rebuild reads nothing
+            frames.append(session.createDataFrame([], _LINES).coalesce(1))
         lines = frames[0] if len(frames) == 1 else frames[0].unionByName(frames[1])
         return lines.where(r"value RLIKE '\\S'")
 
@@ -84,14 +87,16 @@ class Landings:
         return f"s3://{self._bucket}/{object_key}"
 
     def _error_lines_of(self, landing: Landing, table: str) -> Callable[[bytes], bool]:
-        """Every line belongs to exactly one table of the plan: its type's, or one that takes what nobody claims."""
-        holders = sorted(entry.table for entry in self._plan.tables if landing in entry.landings)
+        """Every line belongs to exactly one table of the plan: its type's, or one that takes what nobody claims. In a
+        rebuild of some types it may belong to none: then it is not read again."""
+        holders = sorted(entry.table for entry in self.plan.tables if landing in entry.landings)
         fallback = UNCONTRACTED_TABLE if UNCONTRACTED_TABLE in holders else holders[0]
+        takes_all = self.plan.kind is LoadKind.LOAD
 
         def belongs(line: bytes) -> bool:
             pair = _pair_of(line)
-            home = UNCONTRACTED_TABLE if pair is None else table_of_pair(*pair, self._pairs)
-            return table == (home if home in holders else fallback)
+            home = UNCONTRACTED_TABLE if pair is None else table_of_pair(*pair, self.pairs_with_contract)
+            return table == (fallback if takes_all and home not in holders else home)
 
         return belongs
 

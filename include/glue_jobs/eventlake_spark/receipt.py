@@ -34,7 +34,9 @@ def table_entry(
             "quarantined": verdicts.count(BAD) + verdicts.count(CONFLICT),
         },
         "added_records": 0 if staged is None else staged.added_records,
+        "removed_records": 0 if staged is None else staged.removed_records,
         "added_files": 0 if staged is None else staged.added_files,
+        "diff": batch.diff,
         "days": _rows_by_day(batch),
         "landings": _landings(batch),
         "quarantined_by_reason": dict(quarantined_by_reason),
@@ -54,7 +56,9 @@ def failed_entry(entry: TablePlan, load_id: str, job_run_id: str, error: Excepti
         "branch": branch_name(load_id, job_run_id),
         "counts": {"lines": 0, "loaded": 0, "duplicate": 0, "quarantined": 0},
         "added_records": 0,
+        "removed_records": 0,
         "added_files": 0,
+        "diff": None,
         "days": {},
         "landings": [],
         "quarantined_by_reason": {},
@@ -79,9 +83,10 @@ def code_hash(packages: Sequence[str] = ("eventlake", "eventlake_spark")) -> str
 
 
 def _rows_by_day(batch: Batch) -> dict[str, int]:
-    days: dict[str, int] = defaultdict(int)
+    """Of a load the days of its rows; of a rebuild those that it changes, be it by taking their last row."""
+    days: dict[str, int] = defaultdict(int, dict.fromkeys(batch.changed_days, 0))
     for tally in batch.tallies:
-        if tally.verdict == LOADED and tally.day is not None:
+        if tally.verdict == LOADED and tally.day is not None and (batch.diff is None or tally.day in days):
             days[tally.day] += tally.rows
     return dict(sorted(days.items()))
 

@@ -1,8 +1,8 @@
 """One table's batch: every line gets a verdict, good rows go to a branch, and the sums must hold.
 
-Belongs here: reading a batch, keeping its judgement, and writing the loaded rows where no reader looks.
-Does not belong here: the judgement itself (judgement), why a row is bad (quarantine), whether the batch is good
-(validation), publishing (the worker).
+Belongs here: reading a batch, keeping its judgement, and writing the rows of a load where no reader looks.
+Does not belong here: the judgement itself (judgement), what a rebuild replaces (rebuild_staging), why a row is bad
+(quarantine), whether the batch is good (validation), publishing (the worker).
 
 A batch is judged once and kept in memory: it is counted, written, validated and explained from there.
 """
@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from eventlake.errors import TerminalError
 from eventlake.layout import Area, parse_raw_key
-from eventlake.load_plan import ERRORS_AREA, TablePlan, branch_name
+from eventlake.load_plan import ERRORS_AREA, LoadKind, TablePlan, branch_name
 from eventlake_spark.batch import Batch, SideRow, Tally
 from eventlake_spark.judgement import (
     BAD,
@@ -32,6 +32,7 @@ from eventlake_spark.judgement import (
     judged_lines,
 )
 from eventlake_spark.read_landings import Landings
+from eventlake_spark.rebuild_staging import published_of_rebuild, replace_days
 from eventlake_spark.row_parsing import TableLines, content_hash
 from eventlake_spark.table_ddl import SORT_BY, IcebergTable, ready_table
 
@@ -39,14 +40,22 @@ from eventlake_spark.table_ddl import SORT_BY, IcebergTable, ready_table
 def stage(
     session: SparkSession, lines: TableLines, entry: TablePlan, landings: Landings, load_id: str, job_run_id: str
 ) -> Batch:
-    """Judges the entry's lines against each other and the table's `main`, and writes the new ones to a branch."""
+    """Judges the entry's lines against each other and the table's `main`. What a load adds, or the days that a rebuild
+    changes, are on a branch then."""
+    plan = landings.plan
     table = ready_table(session, entry.table, lines.columns, lines.owner, SORT_BY)
     base = table.require_snapshot()
-    layout = Layout.of(entry.size_bytes, 1)
+    is_rebuild = plan.kind is LoadKind.REBUILD
+    layout = Layout.of(entry.size_bytes, len(plan.days) or 1)
     counted = Observation()
     raw = landings.frame(session, entry)
-    published = _held(session, table, _touched_days(session, landings, entry)) if table.holds_rows() else None
-    judged = judged_lines(lines, raw, published, layout, load_id, counted)
+    published = None
+    if table.holds_rows():
+        if is_rebuild:
+            published = published_of_rebuild(session, table, landings)
+        else:
+            published = _held(session, table, _touched_days(session, landings, entry))
+    judged = judged_lines(lines, raw, published, layout, load_id, plan.days, counted)
     # kept as rows without their history: planning over the judgement again and again costs more than small batches do
     judged = judged.localCheckpoint(eager=True)
     tallies = [
@@ -63,21 +72,23 @@ def stage(
     if batch.count(DUPLICATE, CONFLICT, BAD, KNOWN):
         batch.sides = _sides(batch)
     _require_all_lines(batch)
-    if batch.count(LOADED):
+    if is_rebuild:
+        replace_days(session, batch, landings, layout, load_id, job_run_id)
+    elif batch.count(LOADED):
         _write(batch, load_id, job_run_id)
     return batch
 
 
 def _held(session: SparkSession, table: IcebergTable, touched: Sequence[str]) -> Published | None:
-    """What readers see on these days."""
+    """What readers see on these days, all of which a load leaves as it is."""
     if not touched:
         return None
     days = ", ".join(f"DATE '{day}'" for day in touched)
     rows = session.sql(
-        "SELECT event_date AS `held day`, event_uuid AS `held uuid`"
+        "SELECT event_date AS `held day`, event_uuid AS `held uuid`, true AS `is kept`"
         f" FROM {table.identifier} VERSION AS OF {table.base_snapshot_id} WHERE event_date IN ({days})"
     )
-    return Published(rows)
+    return Published(rows, are_all_kept=True)
 
 
 def _touched_days(session: SparkSession, landings: Landings, entry: TablePlan) -> list[str]:
