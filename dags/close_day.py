@@ -2,8 +2,11 @@
 ### Purpose
 Ends an event day: waits until everything received before its end is in raw, loads all that still waits (late and error
 objects of any day included), rolls up, and balances the books record by record. Beside that it keeps the tables fit:
-past days in many small files are written again, snapshots older than the undo window expire, orphaned files go. This is
-the DAG to backfill: thirty days in the Backfill dialog are thirty runs.
+past days in many small files are written again, snapshots older than the undo window expire, orphaned files go.
+
+This is the DAG to backfill: thirty days in the Backfill dialog are thirty runs, and each derives its day anew from raw,
+under the contracts and suites in force, as mode `recompute` does. Only rows that differ move. Runs that ask at about
+the same time are served by one job.
 
 ### Reads
 The watermark, landings of `raw/`, `late/` and `errors/`, the stream, raw and decisions, the tables.
@@ -15,13 +18,14 @@ files and no row.
 ### Params
 `day`: the event day, UTC. Empty: a scheduled or backfill run takes the day its interval starts on; a run by hand
 balances everything that was received before it was triggered, and closes nothing.
+`mode`: `close`, or `recompute` to derive the day anew. A backfill run always does.
 `upkeep`: `run`, `dry run` (only says what it would do) or `skip`. A backfill run skips it.
 
 ### If it fails
 `await_watermark`: the stream or Firehose is behind, docs/runbooks/stream-lag.md. `balance_books`: its message names the
 records and the station that lost them, docs/runbooks/books-differ.md. `require_quality`: a table was held,
-docs/runbooks/load-held.md. `stage_compaction`, `publish_compaction`, `tidy_tables`: readers are not concerned; the next
-day tries again.
+docs/runbooks/load-held.md. `plan_rebuild` waits while another writer has one of its tables. `stage_compaction`,
+`publish_compaction`, `tidy_tables`: readers are not concerned; the next day tries again.
 
 ### Safe to rerun
 Yes. Loading again loads nothing twice; the books keep the history of each run; a day is closed once.
@@ -42,6 +46,7 @@ from eventlake_airflow.day_tasks import (
 )
 from eventlake_airflow.defaults import Area, Tier, lake_dag
 from eventlake_airflow.load_tasks import plan_load, publish_load, require_quality, stage_load
+from eventlake_airflow.rebuild_tasks import plan_day_again, publish_rebuild
 from eventlake_airflow.rollup_tasks import plan_rollups, publish_rollups, stage_rollups
 from eventlake_airflow.schedules import SCHEDULES, every
 from eventlake_airflow.upkeep_tasks import plan_compaction, publish_compaction, stage_compaction, tidy_tables
@@ -61,6 +66,9 @@ def close_day() -> None:
     plan = plan_load(areas=["raw", "late", "errors"])
     staged = stage_load(plan)
     outcome = publish_load(plan, staged.output)
+    rebuild = plan_day_again()
+    staged_rebuild = stage_load(rebuild.output, "stage_rebuild")
+    rebuilt = publish_rebuild(rebuild.output, staged_rebuild.output)
     rollups = plan_rollups()
     staged_rollups = stage_rollups(rollups)
     rolled_up = publish_rollups(rollups, staged_rollups.output)
@@ -70,11 +78,12 @@ def close_day() -> None:
     staged_compaction = stage_compaction(compaction)
     compacted = publish_compaction(compaction, staged_compaction.output)
     tidied = tidy_tables(day["upkeep"])
-    gate = require_quality(outcome, rolled_up)
+    gate = require_quality(outcome, rebuilt, rolled_up)
 
     day >> watermark >> landings >> checked >> plan >> staged >> outcome
-    outcome >> rollups >> staged_rollups >> rolled_up >> books >> closed >> gate
-    outcome >> compaction >> staged_compaction >> compacted >> tidied >> gate
+    outcome >> rebuild >> staged_rebuild >> rebuilt
+    rebuilt >> rollups >> staged_rollups >> rolled_up >> books >> closed >> gate
+    rebuilt >> compaction >> staged_compaction >> compacted >> tidied >> gate
 
 
 close_day()

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from eventlake.errors import TerminalError
 
 MANUAL, BACKFILL = "manual", "backfill"
+CLOSE, RECOMPUTE = "close", "recompute"
 
 
 @dataclass(frozen=True)
@@ -20,15 +21,24 @@ class DayChoice:
     day: date | None
     until: datetime
     closes: bool
+    # the day is derived anew from raw, beside loading what waits
+    recomputes: bool = False
 
 
-def choose_day(run_type: str, given_day: str | None, interval_start: datetime | None, run_after: datetime) -> DayChoice:
+def choose_day(
+    run_type: str, mode: str, given_day: str | None, interval_start: datetime | None, run_after: datetime
+) -> DayChoice:
     """A day that is given counts; else the day on which the interval of a scheduled or a backfill run starts.
 
-    A manual run without a day waits for what was received before somebody triggered it. Raises TerminalError when the
-    day has not begun.
+    A manual run without a day waits for what was received before somebody triggered it. Whoever backfills a day that
+    was loaded long ago wants it made anew. Raises TerminalError when the day has not begun, or none is to be made anew.
     """
+    recomputes = mode == RECOMPUTE or run_type == BACKFILL
     day = _day(run_type, given_day, interval_start)
+    if day is None and recomputes:
+        raise TerminalError(
+            f"choosing the day to {RECOMPUTE}: received none; valid is an event day; trigger the run again with one"
+        )
     if day is None:
         return DayChoice(None, run_after, closes=False)
     start = datetime.combine(day, time(), UTC)
@@ -38,7 +48,7 @@ def choose_day(run_type: str, given_day: str | None, interval_start: datetime | 
             "trigger the run again with another day"
         )
     end = start + timedelta(days=1)
-    return DayChoice(day, min(end, run_after), closes=end <= run_after)
+    return DayChoice(day, min(end, run_after), closes=end <= run_after, recomputes=recomputes)
 
 
 def choose_upkeep(run_type: str, wanted: str) -> str:

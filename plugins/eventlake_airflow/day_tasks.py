@@ -15,7 +15,7 @@ from airflow.sdk import Param, TriggerRule, get_current_context, task
 
 from eventlake.alerting import Severity
 from eventlake.errors import TerminalError
-from eventlake_airflow.day_choice import choose_day, choose_upkeep
+from eventlake_airflow.day_choice import CLOSE, RECOMPUTE, choose_day, choose_upkeep
 from eventlake_airflow.incidents import Incident, settle, tell
 from eventlake_airflow.load_tasks import aws_clients, now
 from eventlake_airflow.notes import note
@@ -37,6 +37,12 @@ DAY_PARAMS = UPKEEP_PARAMS | {
         title="Event day (UTC)",
         description="Empty: a scheduled run takes its own day; a run by hand balances everything and closes nothing.",
     ),
+    "mode": Param(
+        CLOSE,
+        enum=[CLOSE, RECOMPUTE],
+        title="Mode",
+        description="recompute: derive the day anew from raw as well, as each run of a backfill does.",
+    ),
 }
 
 log = logging.getLogger(__name__)
@@ -47,12 +53,14 @@ def resolve_day() -> dict[str, Any]:
     """The one place that looks at the run's dates; every later task reads what this says."""
     context = get_current_context()
     run = context["dag_run"]
-    choice = choose_day(str(run.run_type.value), context["params"]["day"], run.data_interval_start, run.run_after)
+    params = context["params"]
+    choice = choose_day(str(run.run_type.value), params["mode"], params["day"], run.data_interval_start, run.run_after)
     return {
         "day": choice.day.isoformat() if choice.day else None,
         "until": choice.until.isoformat(),
         "closes": choice.closes,
-        "upkeep": choose_upkeep(str(run.run_type.value), context["params"]["upkeep"]),
+        "recomputes": choice.recomputes,
+        "upkeep": choose_upkeep(str(run.run_type.value), params["upkeep"]),
     }
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import TriggerRule, get_current_context, task
 
 from eventlake.errors import TerminalError
+from eventlake.load_plan import LoadKind
 from eventlake_airflow.failure_alerts import clear_failure, run_url
 from eventlake_airflow.notes import note
 from eventlake_airflow.operators import StageJob
@@ -22,6 +23,7 @@ from eventlake_airflow.schedules import SETTINGS
 if TYPE_CHECKING:
     from eventlake_aws.clients import Clients
 
+PLANNING_TASKS = ("plan_load", "plan_rebuild")
 BLAMED_STATES = ("failed", "upstream_failed")
 
 
@@ -52,10 +54,10 @@ def plan_load(areas: Sequence[str]) -> dict[str, Any] | None:
     return plan
 
 
-def stage_load(plan: Any) -> StageJob:
+def stage_load(plan: Any, task_id: str = "stage_load") -> StageJob:
     """The Glue job that reads the plan's objects and stages a branch a table."""
     return StageJob(
-        task_id="stage_load",
+        task_id=task_id,
         job_name=SETTINGS.load_job,
         plan=plan,
         plan_arguments=("load_id", "plan_uri", "receipt_prefix"),
@@ -77,11 +79,28 @@ def publish_load(plan: dict[str, Any], staged: dict[str, str]) -> dict[str, Any]
 def describe_outcome(outcome: Mapping[str, Any]) -> str:
     """One line for people: what became of a load."""
     published: Mapping[str, int] = outcome["published"]
-    parts = [f"{sum(published.values())} rows into {len(published)} tables"] if published else ["nothing changed"]
+    if outcome.get("kind") == LoadKind.REBUILD:
+        parts = [describe_diffs(outcome["diffs"])]
+    else:
+        parts = [f"{sum(published.values())} rows into {len(published)} tables"] if published else ["nothing changed"]
     parts += [f"{outcome[name]} {name}" for name in ("duplicates", "quarantined") if outcome[name]]
     parts += [f"held: {', '.join(sorted(outcome['held']))}"] if outcome["held"] else []
     parts += [f"to be staged again by the next run: {', '.join(outcome['stale'])}"] if outcome["stale"] else []
     return f"Published: {'; '.join(parts)}. Receipt: {outcome['receipt_uri']}"
+
+
+def describe_diffs(diffs: Mapping[str, Mapping[str, Any]]) -> str:
+    """Rows that a rebuild added, removed, changed and moved, table by table; those that are as they were by number."""
+    told = []
+    for table, diff in sorted(diffs.items()):
+        counts = [
+            f"{sign}{diff[name]}" for name, sign in (("added", "+"), ("removed", "-"), ("changed", "~")) if diff[name]
+        ]
+        counts += [f"{rows} to {other}" for other, rows in sorted(diff["departed"].items())]
+        if counts:
+            told.append(f"{table} {' '.join(counts)} on {len(diff['days'])} days")
+    as_it_was = len(diffs) - len(told)
+    return "; ".join([*told, f"{as_it_was} tables as they were"] if as_it_was or not told else told)
 
 
 @task(
@@ -90,7 +109,7 @@ def describe_outcome(outcome: Mapping[str, Any]) -> str:
     on_failure_callback=None,
     on_success_callback=clear_failure,
 )
-def require_quality(outcome: dict[str, Any] | None, rolled_up: dict[str, Any] | None) -> None:
+def require_quality(*outcomes: dict[str, Any] | None) -> None:
     """The last leaf: red when anything was held or any task before it failed, so that the run is red too.
 
     It takes nothing from `plan_load` directly: a short circuit skips its direct followers, whatever their trigger rule.
@@ -100,26 +119,30 @@ def require_quality(outcome: dict[str, Any] | None, rolled_up: dict[str, Any] | 
 
     context = get_current_context()
     run = context["dag_run"]
-    plan = context["ti"].xcom_pull(task_ids="plan_load")
-    if outcome is None and plan is not None:
-        abandon_load(aws_clients(), SETTINGS, load_id=plan["load_id"])
+    ended = [outcome for outcome in outcomes if outcome is not None]
+    for plan in (context["ti"].xcom_pull(task_ids=task_id) for task_id in PLANNING_TASKS):
+        if plan is not None and plan["load_id"] not in {outcome["load_id"] for outcome in ended}:
+            abandon_load(aws_clients(), SETTINGS, load_id=plan["load_id"])
     held: list[str] = []
-    for ended in (outcome, rolled_up):
-        if ended is not None:
-            alert_on_load(aws_clients(), SETTINGS, outcome=ended, run_url=run_url(run.dag_id, run.run_id), now=now())
-            held += sorted(ended["held"])
+    overtaken: list[str] = []
+    for outcome in ended:
+        alert_on_load(aws_clients(), SETTINGS, outcome=outcome, run_url=run_url(run.dag_id, run.run_id), now=now())
+        held += sorted(outcome["held"])
+        # landings that a load could not publish wait for the next one; nobody asks for a rebuild again by himself
+        overtaken += outcome["stale"] if outcome.get("kind") == LoadKind.REBUILD else []
     failed = failed_tasks(context["ti"], run.dag_id, run.run_id)
-    if failed or held:
-        note(f"Red: {describe_trouble(failed, held)}.")
+    if failed or held or overtaken:
+        note(f"Red: {describe_trouble(failed, held, overtaken)}.")
         raise TerminalError(
-            f"ending the run: received {describe_trouble(failed, held)}; valid is neither; "
-            "all other tables are published; see docs/runbooks/load-held.md, or the log of the failed task"
+            f"ending the run: received {describe_trouble(failed, held, overtaken)}; valid is none of it; all other "
+            "tables are published; see docs/runbooks/load-held.md, the log of the failed task, or clear plan_rebuild"
         )
 
 
-def describe_trouble(failed: Sequence[str], held: Sequence[str]) -> str:
+def describe_trouble(failed: Sequence[str], held: Sequence[str], overtaken: Sequence[str] = ()) -> str:
     parts = [f"failed tasks {', '.join(failed)}"] if failed else []
     parts += [f"held tables {', '.join(held)}"] if held else []
+    parts += [f"tables that somebody wrote while they were rebuilt {', '.join(overtaken)}"] if overtaken else []
     return " and ".join(parts)
 
 

@@ -6,7 +6,8 @@ is given (plans come from eventlake_aws), and whether its result counts (its rec
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, NoReturn
@@ -16,16 +17,18 @@ from airflow.sdk import BaseOperator, Context
 from botocore.exceptions import ClientError
 
 from eventlake.errors import TerminalError, TransientError
-from eventlake_airflow.schedules import SCHEDULES
+from eventlake_airflow.schedules import SCHEDULES, SETTINGS
 from eventlake_airflow.states import CRAWL, JOB_RUN, Outlook
 from eventlake_airflow.triggers import StatesTrigger
 from eventlake_airflow.waiting import AWS_CONNECTION, Patience, read_states
-from eventlake_airflow.watches import Watched, job_run
+from eventlake_airflow.watches import Watched, job_run, lease
 
 # Glue answers newest first; a run that is still active lies within the newest few
 NEWEST_RUNS = 50
 # Glue's own timeout of the jobs is two hours
 JOB_PATIENCE = timedelta(hours=2, minutes=10)
+# the writers before may each take as long as a job may
+LEASE_PATIENCE = timedelta(hours=4)
 
 
 class _WaitForGlue(BaseOperator):
@@ -140,6 +143,63 @@ class StageJob(_WaitForGlue):
                 return False
             raise
         return True
+
+
+class PlanUnderLeases(BaseOperator):
+    """Plan what writes to tables; while somebody else writes to one of them, wait for that without a worker.
+
+    :param plan: plans, and answers with what it planned; `leased` in it names the leases that are in other hands, and
+        then nothing is planned yet. It is told whether it is asked for the first time. May raise AirflowSkipException:
+        then what follows is skipped too
+    """
+
+    def __init__(
+        self,
+        *,
+        plan: Callable[[Context, bool], Mapping[str, Any]],
+        delay_seconds: float = SCHEDULES.waiter_delay_seconds,
+        patience_seconds: float = LEASE_PATIENCE.total_seconds(),
+        aws_conn_id: str | None = AWS_CONNECTION,
+        **kwargs: Any,
+    ) -> None:
+        patience = Patience(delay_seconds, patience_seconds)
+        kwargs.setdefault("execution_timeout", patience.deadline)
+        super().__init__(**kwargs)
+        self.plan = plan
+        self.patience = patience
+        self.aws_conn_id = aws_conn_id
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        return self.plan_or_wait(context, time.time(), is_first=True)
+
+    def execute_complete(
+        self, context: Context, event: dict[str, Any] | None = None, waiting_since: float = 0.0
+    ) -> dict[str, Any]:
+        """The leases' states are no promise: whoever plans first has them, and the plan itself tells."""
+        return self.plan_or_wait(context, waiting_since, is_first=False)
+
+    def plan_or_wait(self, context: Context, waiting_since: float, *, is_first: bool) -> dict[str, Any]:
+        planned = dict(self.plan(context, is_first))
+        if not planned["leased"]:
+            return planned
+        waited = time.time() - waiting_since
+        if waited > self.patience.seconds:
+            raise TransientError(
+                f"planning {self.task_id}: received {', '.join(planned['leased'])} in other hands for {waited:.0f} s; "
+                "valid are free leases; it is retried; look at the load or rebuild that holds them"
+            )
+        self.log.info("Waiting for %s", ", ".join(planned["leased"]))
+        return self.defer(
+            trigger=StatesTrigger(
+                watched=[str(lease(SETTINGS.leases_table, name)) for name in planned["leased"]],
+                delay_seconds=self.patience.delay_seconds,
+                attempts=self.patience.attempts,
+                aws_conn_id=self.aws_conn_id,
+            ),
+            method_name="execute_complete",
+            kwargs={"waiting_since": waiting_since},
+            timeout=self.patience.deadline,
+        )
 
 
 def find_run(glue: Any, job_name: str, plan_uri: str) -> Mapping[str, Any] | None:

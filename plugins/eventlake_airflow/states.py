@@ -92,6 +92,9 @@ FUNCTION = _table(
 LANDINGS_QUEUE = _table("landings queue", wait=("draining",), good=("drained",))
 DEAD_LETTER_QUEUE = _table("dead-letter queue", good=("empty",), bad=("holding",))
 
+# derived by watches.py: one whose time is over belongs to nobody
+LEASE = _table("lease", wait=("taken",), good=("free",))
+
 # derived by watches.py from the watermark's age and the limit given
 WATERMARK = _table("watermark", wait=("lagging",), good=("fresh",))
 
@@ -104,5 +107,6 @@ ALL_TABLES = (
     FUNCTION,
     LANDINGS_QUEUE,
     DEAD_LETTER_QUEUE,
+    LEASE,
     WATERMARK,
 )

@@ -6,6 +6,7 @@ a state means (states.py). Everything takes a client, so tests pass fakes in.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from eventlake_airflow.states import (
     FUNCTION,
     JOB_RUN,
     LANDINGS_QUEUE,
+    LEASE,
     STREAM,
     Outlook,
     StateTable,
@@ -74,6 +76,10 @@ def job_run(job_name: str, job_run_id: str) -> Watched:
     return Watched("job_run", f"{job_name}/{job_run_id}")
 
 
+def lease(table: str, lease_name: str) -> Watched:
+    return Watched("lease", f"{table}/{lease_name}")
+
+
 async def _ask_job_run(client: Any, name: str) -> str:
     job_name, _, job_run_id = name.rpartition("/")
     response = await client.get_job_run(JobName=job_name, RunId=job_run_id)
@@ -124,6 +130,13 @@ async def _ask_dead_letter_queue(client: Any, name: str) -> str:
     return "holding" if await _queue_depth(client, name) else "empty"
 
 
+async def _ask_lease(client: Any, name: str) -> str:
+    table, _, lease_name = name.partition("/")
+    answer = await client.get_item(TableName=table, Key={"lease_name": {"S": lease_name}}, ConsistentRead=True)
+    item = answer.get("Item")
+    return "taken" if item and int(item["expires_at"]["N"]) > time.time() else "free"
+
+
 WATCH_KINDS: Mapping[str, WatchKind] = {
     "job_run": WatchKind("glue", _ask_job_run, JOB_RUN),
     "crawl": WatchKind("glue", _ask_crawl, CRAWL),
@@ -132,5 +145,6 @@ WATCH_KINDS: Mapping[str, WatchKind] = {
     "event_source_mapping": WatchKind("lambda", _ask_event_source_mapping, EVENT_SOURCE_MAPPING),
     "function": WatchKind("lambda", _ask_function, FUNCTION),
     "landings_queue": WatchKind("sqs", _ask_landings_queue, LANDINGS_QUEUE),
+    "lease": WatchKind("dynamodb", _ask_lease, LEASE),
     "dead_letter_queue": WatchKind("sqs", _ask_dead_letter_queue, DEAD_LETTER_QUEUE),
 }

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import CronDataIntervalTimetable
+from airflow.timetables.simple import NullTimetable
 
 from eventlake_airflow.defaults import DEFAULT_ARGS, OWNER, Area, Tier
 
@@ -34,8 +35,13 @@ EXPECTED = {
     "close_day.py": ["close_day"],
     "crawl_raw.py": ["crawl_raw"],
     "load_events.py": ["load_events"],
+    "replay_events.py": ["replay_events"],
     "watch_stream.py": ["watch_stream"],
 }
+# no clock triggers these
+BY_HAND = ["replay_events"]
+LOADING = ["close_day", "load_events", "replay_events"]
+REBUILD_CHAIN = ["plan_rebuild", "stage_rebuild", "publish_rebuild"]
 LOAD_CHAIN = ["plan_load", "stage_load", "publish_load", "plan_rollups", "stage_rollups", "publish_rollups"]
 DAG_IDS = sorted(dag_id for dag_ids in EXPECTED.values() for dag_id in dag_ids)
 
@@ -67,7 +73,16 @@ def test_a_dag_keeps_the_house_rules(dags: dict[str, Any], dag_id: str) -> None:
     assert dag.dagrun_timeout is not None
     if dag_id != "close_day":
         assert dag.max_active_runs == 1
-    assert dag.timetable.__class__.__name__ == CronDataIntervalTimetable.__name__
+    expected = NullTimetable if dag_id in BY_HAND else CronDataIntervalTimetable
+    assert dag.timetable.__class__.__name__ == expected.__name__
+
+
+@pytest.mark.parametrize("dag_id", BY_HAND)
+def test_what_is_run_by_hand_only_tells_unless_it_is_told_otherwise(dags: dict[str, Any], dag_id: str) -> None:
+    params = dags[dag_id].params
+    assert params["dry_run"] is True
+    typed = {name: params.get_param(name).schema for name in params}
+    assert all("type" in schema or "enum" in schema for schema in typed.values()), typed
 
 
 @pytest.mark.parametrize("dag_id", DAG_IDS)
@@ -160,13 +175,30 @@ def test_load_events_goes_in_order(dags: dict[str, Any]) -> None:
     assert set(order_of(dags, "load_events")) == set(chain)
 
 
+def test_replay_events_goes_in_order(dags: dict[str, Any]) -> None:
+    chain = [*REBUILD_CHAIN, *LOAD_CHAIN[3:], "require_quality"]
+    must_follow(dags, "replay_events", chain)
+    assert set(order_of(dags, "replay_events")) == set(chain)
+
+
 def test_close_day_goes_in_order(dags: dict[str, Any]) -> None:
     before = ["resolve_day", "await_watermark", "await_landings", "check_landings"]
-    chain = [*before, *LOAD_CHAIN, "balance_books", "mark_closed", "require_quality"]
+    loading, rolling_up = LOAD_CHAIN[:3], LOAD_CHAIN[3:]
+    chain = [*before, *loading, *REBUILD_CHAIN, *rolling_up, "balance_books", "mark_closed", "require_quality"]
     upkeep = ["plan_compaction", "stage_compaction", "publish_compaction", "tidy_tables"]
     must_follow(dags, "close_day", chain)
-    must_follow(dags, "close_day", ["publish_load", *upkeep, "require_quality"])
+    must_follow(dags, "close_day", ["publish_rebuild", *upkeep, "require_quality"])
     assert set(order_of(dags, "close_day")) == {*chain, *upkeep}
+
+
+def test_a_run_goes_on_when_it_rebuilds_nothing(dags: dict[str, Any]) -> None:
+    """A rebuild that is not wanted skips itself: what comes before it may be skipped as well, what comes after runs."""
+    for dag_id in ("close_day", "replay_events"):
+        assert dags[dag_id].get_task("plan_rollups").trigger_rule == "none_failed"
+    assert dags["close_day"].get_task("plan_rebuild").trigger_rule == "none_failed"
+    assert dags["close_day"].get_task("plan_compaction").trigger_rule == "none_failed"
+    for task_id in REBUILD_CHAIN[1:]:
+        assert dags["close_day"].get_task(task_id).trigger_rule == "all_success"
 
 
 def test_nothing_waits_for_upkeep_or_fails_with_it(dags: dict[str, Any]) -> None:
@@ -185,13 +217,13 @@ def test_the_report_waits_for_everything_it_reports(dags: dict[str, Any], dag_id
 
 
 def test_gates_run_whatever_happened_before(dags: dict[str, Any]) -> None:
-    for dag_id in ("load_events", "close_day"):
+    for dag_id in LOADING:
         assert dags[dag_id].get_task("require_quality").trigger_rule == "all_done"
 
 
 def test_a_short_circuit_skips_only_what_its_absence_makes_pointless(dags: dict[str, Any]) -> None:
     """It skips its direct followers whatever their trigger rule: the gate, skipped, would turn a red run green."""
-    for dag_id in ("load_events", "close_day"):
+    for dag_id in LOADING:
         for task_id in {"plan_load", "plan_rollups", "plan_compaction"} & set(dags[dag_id].task_ids):
             followers = [dags[dag_id].get_task(name) for name in dags[dag_id].get_task(task_id).downstream_task_ids]
             assert followers

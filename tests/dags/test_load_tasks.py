@@ -15,7 +15,7 @@ from eventlake.errors import TerminalError
 from eventlake_airflow import load_tasks
 from eventlake_airflow.day_tasks import describe_books
 from eventlake_airflow.failure_alerts import failure_alert
-from eventlake_airflow.load_tasks import describe_outcome, failed_tasks, require_quality
+from eventlake_airflow.load_tasks import describe_diffs, describe_outcome, failed_tasks, require_quality
 
 OUTCOME: dict[str, Any] = {
     "load_id": "load_events-0123456789-g1",
@@ -43,7 +43,7 @@ class FakeInstance:
         return {"run": self.states}
 
     def xcom_pull(self, task_ids: str) -> Any:
-        return self.plan
+        return self.plan if task_ids == "plan_load" else None
 
 
 class Gate:
@@ -72,7 +72,7 @@ class Gate:
 
 
 def test_the_gate_opens_when_all_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
-    gate = Gate(monkeypatch, {"publish_load": "success", "require_quality": "running"}, {"load_id": "a"})
+    gate = Gate(monkeypatch, {"publish_load": "success", "require_quality": "running"}, {"load_id": OUTCOME["load_id"]})
     gate.pass_through(OUTCOME, OUTCOME | {"load_id": "rollups-1"})
     assert (gate.told, gate.abandoned) == ([OUTCOME["load_id"], "rollups-1"], [])
 
@@ -85,7 +85,7 @@ def test_the_gate_opens_when_there_was_nothing_to_do(monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize(("outcome", "rolled_up"), [(HELD, None), (OUTCOME, HELD)])
 def test_a_held_table_closes_the_gate_by_name(monkeypatch: pytest.MonkeyPatch, outcome: Any, rolled_up: Any) -> None:
-    gate = Gate(monkeypatch, {"publish_load": "success"}, {"load_id": "a"})
+    gate = Gate(monkeypatch, {"publish_load": "success"}, {"load_id": OUTCOME["load_id"]})
     with pytest.raises(TerminalError, match=r"held tables events\.payment_events"):
         gate.pass_through(outcome, rolled_up)
     assert gate.told
@@ -100,8 +100,16 @@ def test_a_failed_task_closes_the_gate_and_frees_the_load(monkeypatch: pytest.Mo
     assert gate.notes == ["Red: failed tasks stage_load."]
 
 
+def test_a_rebuild_that_somebody_overtook_closes_the_gate_and_a_load_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    overtaken = OUTCOME | {"stale": ["events.lesson_events"]}
+    gate = Gate(monkeypatch, {"publish_load": "success"}, None)
+    gate.pass_through(overtaken)
+    with pytest.raises(TerminalError, match=r"wrote while they were rebuilt events\.lesson_events.*clear plan_rebuild"):
+        gate.pass_through(overtaken | {"kind": "rebuild"})
+
+
 def test_a_failure_after_the_load_closes_the_gate_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    gate = Gate(monkeypatch, {"publish_load": "success", "balance_books": "failed"}, {"load_id": "a"})
+    gate = Gate(monkeypatch, {"publish_load": "success", "balance_books": "failed"}, {"load_id": OUTCOME["load_id"]})
     with pytest.raises(TerminalError, match="balance_books"):
         gate.pass_through(OUTCOME)
     assert gate.abandoned == []
@@ -130,6 +138,21 @@ def test_a_note_says_what_happened_nothing_included(change: dict[str, Any], word
     text = describe_outcome(OUTCOME | change)
     assert words in text
     assert text.endswith("Receipt: s3://lake/receipt.json")
+
+
+def test_the_note_of_a_rebuild_is_its_difference() -> None:
+    nothing = {"added": 0, "removed": 0, "changed": 0, "departed": {}, "days": []}
+    diffs = {
+        "events.payment_events": nothing | {"added": 5, "changed": 7, "days": ["2026-11-20", "2026-11-21"]},
+        "events.uncontracted": nothing | {"departed": {"events.quest_events": 3}, "days": ["2026-11-21"]},
+        "events.lesson_events": nothing,
+    }
+    assert describe_diffs(diffs) == (
+        "events.payment_events +5 ~7 on 2 days; events.uncontracted 3 to events.quest_events on 1 days; "
+        "1 tables as they were"
+    )
+    text = describe_outcome(OUTCOME | {"kind": "rebuild", "diffs": {"events.lesson_events": nothing}})
+    assert text.startswith("Published: 1 tables as they were; 2 quarantined.")
 
 
 def test_the_note_of_the_books_is_an_equation() -> None:

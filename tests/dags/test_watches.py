@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from eventlake.errors import TerminalError
-from eventlake_airflow.watches import WATCH_KINDS, Watched, job_run, parse_watched
+from eventlake_airflow.watches import WATCH_KINDS, Watched, job_run, lease, parse_watched
 
 
 class FakeClient:
@@ -103,3 +103,17 @@ def test_a_watched_thing_survives_being_written_down() -> None:
 def test_a_kind_that_there_is_not_is_refused() -> None:
     with pytest.raises(TerminalError, match="the kind 'moon'"):
         parse_watched("moon:full")
+
+
+def test_a_lease_is_free_when_there_is_none_or_its_time_is_over() -> None:
+    def item(expires_at: int) -> dict[str, Any]:
+        return {"Item": {"lease_name": {"S": "type#payment"}, "expires_at": {"N": str(expires_at)}}}
+
+    watched = lease("lake-leases", "type#payment")
+    state, asked = ask("lease", watched.name, get_item=item(4_102_444_800))
+    assert (state, asked[0][1]["TableName"], asked[0][1]["Key"]) == (
+        "taken",
+        "lake-leases",
+        {"lease_name": {"S": "type#payment"}},
+    )
+    assert [ask("lease", watched.name, get_item=one)[0] for one in ({}, item(1))] == ["free", "free"]
