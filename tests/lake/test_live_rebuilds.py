@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from lake_builders import NOW, Lake, Sent
+from test_live_books import received, struck
 from test_live_loads import planned, published
 
 from eventlake.errors import TerminalError
 from eventlake.load_plan import LoadPlan
+from eventlake.settings import QUARANTINE_TABLE
 from eventlake_aws import lease_store, load_store
 from eventlake_aws.control_tables import LOADS, control_table
 from eventlake_aws.publish import main_snapshot_id
@@ -181,6 +183,73 @@ def test_a_rebuild_waits_for_its_leases_and_leaves_other_types_alone(lake: Lake)
     assert planned(lake, "run-3")[0]["tables"] == 1
     # and a retry goes on with the rebuild that is open
     assert opened(lake, "r-2")["tables"] == {"events.lesson_events": 1}
+
+
+def test_loads_of_other_types_go_through_while_a_rebuild_is_at_work(lake: Lake) -> None:
+    # given: a rebuild of payments that is staged and not published; new payments and lessons
+    loaded(lake, "run-1", [ONE])
+    plan = plan_of(lake, opened(lake, types=["payment"]))
+    entry = lake.rebuild_entry(plan, TABLE, "jr_r", [ONE], {"changed": 1})
+    lake.write_receipt(plan, "jr_r", [entry])
+    waiting = lake.land([TWO], name="next")
+    # when: the hour's load
+    loaded(lake, "run-2", [Sent("uuid-9", 900, "lesson", "exercise")], table="events.lesson_events")
+    # then: lessons are readable, payments wait for the rebuild and not the other way round
+    assert (lake.rows("events.lesson_events"), lake.landing(waiting)["status"]) == (["uuid-9"], "waiting")
+    assert published(lake, plan, "jr_r")["stale"] == []
+    # and the next hour's load takes them
+    _, plan = planned(lake, "run-3")
+    lake.write_receipt(plan, "jr_3", [lake.receipt_entry(plan, TABLE, "jr_3", [TWO])])
+    assert published(lake, plan, "jr_3")["published"] == {TABLE: 1}
+    assert lake.rows(TABLE) == ["uuid-1", "uuid-2"]
+
+
+def test_the_books_balance_after_rows_have_moved(lake: Lake) -> None:
+    # given: a name without a contract, one of its records dropped as a copy; a payment that its contract refuses
+    first, second, copy = received(lake, 3, "quest")
+    paid, refused = received(lake, 2)
+    copy = replace(copy, event_uuid=first.event_uuid)
+    dropped = {"table": UNCONTRACTED, "event_uuid": copy.event_uuid, "event_date": copy.day}
+    dropped |= {"shard_id": copy.shard_id, "sequence_number": str(copy.sequence_number)}
+    lake.land([first, second, copy], name="quests")
+    lake.land([paid, refused], name="payments")
+    _, plan = planned(lake)
+    quests = lake.receipt_entry(plan, UNCONTRACTED, "jr_1", [first, second], duplicate=1)
+    payments = lake.receipt_entry(plan, TABLE, "jr_1", [paid], quarantined=1)
+    lake.write_receipt(plan, "jr_1", [quests, payments], quarantine=[bad(refused)], duplicates=[dropped])
+    published(lake, plan, "jr_1")
+    before = struck(lake)
+    assert (before["balanced"], before["loaded"], before["quarantined"]) == (True, 3, {"out_of_range": 1})
+    # when: the name gets a contract, and the payment is good under its own
+    quest_table = "events.quest_events"
+    lake.define({"quest/order": {}, "payment/order": {}})
+    lake.publish_directly(quest_table, [])
+
+    def rebuilt(run_id: str, quest: dict[str, Any], left: dict[str, Any], paying: dict[str, Any]) -> LoadPlan:
+        plan = plan_of(lake, opened(lake, run_id, days=[first.day]))
+        of_copy = [dropped | {"table": quest_table}]
+        entries = [lake.rebuild_entry(plan, quest_table, f"jr_{run_id}", [first, second], quest, duplicate=1)]
+        entries.append(lake.rebuild_entry(plan, TABLE, f"jr_{run_id}", [paid, refused], paying))
+        if plan.table(UNCONTRACTED) is not None:
+            entries.append(lake.rebuild_entry(plan, UNCONTRACTED, f"jr_{run_id}", [], left))
+        lake.write_receipt(plan, f"jr_{run_id}", entries, duplicates=of_copy)
+        assert published(lake, plan, f"jr_{run_id}")["held"] == {}
+        return plan
+
+    plan = rebuilt("r-1", {"added": 2}, {"departed": {quest_table: 2}}, {"added": 1})
+    # then: all rows are in their tables, the quarantine says by whom, and no record is missing or there twice
+    assert (lake.rows(UNCONTRACTED), lake.rows(quest_table)) == ([], [first.event_uuid, second.event_uuid])
+    (row,) = lake.catalog.load_table(QUARANTINE_TABLE).scan().to_arrow().to_pylist()
+    assert (row["sequence_number"], row["resolved_by"]) == (str(refused.sequence_number), plan.load_id)
+    after = struck(lake, "books-2")
+    assert (after["differences"], after["balanced"], after["quarantined"]) == ([], True, {})
+    assert [after[name] for name in ("received", "admitted", "loaded", "load_duplicates")] == [5, 5, 4, 1]
+    # and once more: no snapshot moves, and the books say the same
+    tables = (UNCONTRACTED, quest_table, TABLE, QUARANTINE_TABLE)
+    snapshots = [main_snapshot_id(lake.catalog, table) for table in tables]
+    rebuilt("r-2", {}, {}, {})
+    assert [main_snapshot_id(lake.catalog, table) for table in tables] == snapshots
+    assert struck(lake, "books-3")["balanced"]
 
 
 def test_a_load_that_publishes_meanwhile_makes_the_rebuild_stale(lake: Lake) -> None:
