@@ -6,7 +6,10 @@ past days in many small files are written again, snapshots older than the undo w
 
 This is the DAG to backfill: thirty days in the Backfill dialog are thirty runs, and each derives its day anew from raw,
 under the contracts and suites in force, as mode `recompute` does. Only rows that differ move. Runs that ask at about
-the same time are served by one job.
+the same time are served by one job. A day that has been closed has a run already: reprocess behaviour `completed`.
+
+    airflow backfill create --dag-id close_day --from-date 2026-10-22 --to-date 2026-11-20 \\
+      --reprocess-behavior completed --max-active-runs 10
 
 ### Reads
 The watermark, landings of `raw/`, `late/` and `errors/`, the stream, raw and decisions, the tables.
