@@ -35,6 +35,15 @@ against the live endpoint:
 
 What AWS does is taken from its documentation (the link); no account is used in this repository's tests. A test that
 could not run against AWS says why.
+
+## After a stop, and after a kill
+`make down` keeps everything. After a kill all stores start together from the last checkpoint, at most some 30 seconds
+old ([`checkpoints.py`](../emulator/checkpoints.py)), and the first line of the start (`.lake/logs/emulator.log`) says
+what moment that is. What was answered later is gone in all of them alike, the stream included, so the books still
+balance. What others remember of it stays: Airflow's database is ahead then. A run that asks for a load that is gone
+fails and says so (clear the task that plans), and a type whose load was open at that moment waits until its writer's
+lease ends, two hours at most. A checkpoint outlives the process, not the machine: the bodies of objects are not forced
+to the disk.
 """
 
 

@@ -4,13 +4,15 @@ Environment (all optional):
     GATEWAY_PORT            port, 4566; 0 takes a free one and says which
     BIND_HOST               127.0.0.1
     AWS_REGION              eu-west-1; the one region of the emulator
-    STATE_DIR, S3_DATA_DIR  where state lies; kept over a clean stop (SIGTERM, SIGINT), .lake/state and .lake/s3
+    STATE_DIR, S3_DATA_DIR  where state lies, .lake/state and .lake/s3; all of it is there after a stop (SIGTERM,
+                            SIGINT), and what the last checkpoint holds after a kill (checkpoints.py)
     LOG_LEVEL               WARNING
     EMULATOR_JOBS_PYTHON    the Python that Glue jobs run on; this one when not set
     EMULATOR_JOBS_JARS      folder of jars that `--datalake-formats iceberg` puts into a job; `python -m
                             emulator.spark_archive` makes them start quicker, once
     EMULATOR_JOBS_DRIVER_MEMORY   2g
     EMULATOR_JOBS_JAVA_OPTIONS    quick to start; empty for runs of many minutes, which full compilation serves better
+    EMULATOR_CHECKPOINT_SECONDS   20: how old what survives a kill is at most, but for the time that writing takes
     EMULATOR_FAULTS         a JSON file of faults to inject, tests only (emulator/faults.py)
     EMULATOR_WITHOUT        names of fixes to leave out, comma separated, tests only (emulator/patches.py)
 Healthy when GET /_ministack/health answers 200. Exit: 0 after a stop, 2 when it cannot start (one line says why).
@@ -58,13 +60,14 @@ def prepare_environment() -> None:
         "LAMBDA_EXECUTOR": "local",
         "ATHENA_ENGINE": "duckdb",
         "PERSIST_STATE": "1",
-        "S3_PERSIST": "1",
         "LOG_LEVEL": "WARNING",
         "SFTP_ENABLED": "0",
         "IOT_MTLS_ENABLED": "0",
         "DOCKER_HOST": "unix:///nonexistent",
     }.items():
         os.environ.setdefault(name, value)
+    # with checkpoints, S3's objects are in those
+    os.environ["S3_PERSIST"] = str(int("checkpoints" in os.environ.get("EMULATOR_WITHOUT", "")))
     # what this process starts may keep its compiled modules; a cold start of a function is half as long with them
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     # whoever this process starts finds this endpoint, and no proxy on the way to it
@@ -106,6 +109,7 @@ async def serve(listener: socket.socket) -> None:
     from ministack.app import app
 
     from emulator import patches
+    from emulator.checkpoints import with_changes_counted
     from emulator.outages import with_outages
 
     config = Config()
@@ -124,7 +128,7 @@ async def serve(listener: socket.socket) -> None:
         for failure in await asyncio.to_thread(patches.run_shutdown_steps):
             logger.error("while stopping: %r", failure)
 
-    await serve_requests(with_outages(app), config, shutdown_trigger=until_stopped)
+    await serve_requests(with_outages(with_changes_counted(app)), config, shutdown_trigger=until_stopped)
 
 
 def main() -> int:
@@ -145,7 +149,7 @@ def main() -> int:
     try:
         patches.check()
         without = patches.install()
-    except patches.WrongMinistackError as error:
+    except (patches.WrongMinistackError, patches.UnusableStateError) as error:
         print(f"emulator: {error}", file=sys.stderr)
         return 2
     if without:

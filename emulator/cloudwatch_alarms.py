@@ -21,7 +21,7 @@ from ministack.core import responses
 from ministack.services import cloudwatch, sns
 
 from emulator import alarm_evaluation as evaluation
-from emulator import clock, metric_minutes, patches
+from emulator import clock, metric_minutes, moments, patches
 from emulator import cloudwatch_metrics as metrics
 
 FIX = "cloudwatch_alarms"
@@ -127,7 +127,8 @@ def _evaluate(scoped: _Scoped, alarm: dict[str, Any], period_seconds: int, up_to
     looked_at = _datapoints(alarm, rule.datapoints_looked_at, period_seconds, up_to)
     change = evaluation.change(rule, alarm["StateValue"], looked_at)
     if change is not None:
-        _change(alarm, change, period_seconds)
+        with moments.as_a_whole():
+            _change(alarm, change, period_seconds)
 
 
 def _datapoints(

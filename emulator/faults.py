@@ -2,6 +2,7 @@
 
     {"firehose_refuse_every": 7}   every 7th record of PutRecordBatch is refused with ServiceUnavailableException
     {"outage_firehose": 1}           each request to Firehose is answered with 503 (outages.py)
+    {"checkpoint_hangs": 1}          a checkpoint that is being written does not come to its end (checkpoints.py)
     {"clock_ahead_seconds": 86400}   what acts by time alone sees tomorrow (clock.py)
 
 Belongs in here: what may go wrong on request. Does not belong here: who lets it go wrong. Without the variable nothing

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextvars
 import logging
+import os
 import threading
 import time
 from typing import Any
@@ -33,6 +34,8 @@ logger = logging.getLogger("emulator.firehose")
 
 _Identity = tuple[Place, tuple[tuple[str, str], ...], str | None]
 _lock = threading.Lock()
+# the child of a checkpoint takes it too, and nobody would ever release it there
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 _open: dict[_Identity, Buffer] = {}
 _full: list[Buffer] = []
 _in_hand: list[Buffer] = []

@@ -23,7 +23,7 @@ from typing import Any
 from ministack.core import responses
 from ministack.services import cloudwatch, firehose, s3
 
-from emulator import clock, service_logs
+from emulator import clock, moments, service_logs
 
 _EXPRESSION = re.compile(r"!\{([A-Za-z]+):([^}]*)\}")
 # the level costs more than it saves here: level 3 is three times as quick as 9 and a tenth larger
@@ -162,7 +162,8 @@ def _put(bucket: str, key: str, body: bytes) -> Refusal | None:
     if len(key.encode()) > _LONGEST_KEY_BYTES:
         return Refusal("S3.KeyTooLongError", "Your key is too long")
     headers = {"content-type": "application/octet-stream", "content-length": str(len(body)), "host": "s3.localhost"}
-    answer = asyncio.run(s3.handle_request("PUT", f"/{bucket}/{key}", headers, body, {}, internal=True))
+    with moments.as_a_whole():
+        answer = asyncio.run(s3.handle_request("PUT", f"/{bucket}/{key}", headers, body, {}, internal=True))
     if answer[0] < 300:
         return None
     said = answer[2].decode(errors="replace") if isinstance(answer[2], bytes) else str(answer[2])

@@ -18,7 +18,7 @@ from typing import Any
 from ministack.core import responses
 from ministack.services import glue
 
-from emulator import patches
+from emulator import moments, patches
 from emulator.crawled_catalog import LOG_GROUP, CancelledError, Crawl
 
 FIX = "glue_crawler"
@@ -157,6 +157,7 @@ def _run(crawler: dict[str, Any]) -> None:
     crawler.update(LastCrawl=last, CrawlElapsedTime=int(seconds * 1000), State="READY")
     if status != "CANCELLED":
         _tell(crawler, status.capitalize(), crawl.counts)
+    moments.note_change()
 
 
 def _tell(crawler: dict[str, Any], state: str, counts: dict[str, float]) -> None:

@@ -24,7 +24,7 @@ from ministack.services import glue
 
 from emulator import glue_job_files as files
 from emulator import glue_job_process as processes
-from emulator import patches, service_logs
+from emulator import moments, patches, service_logs
 
 FIX = "glue_jobs"
 
@@ -189,6 +189,7 @@ def _end(record: dict[str, Any], state: str, message: str = "") -> None:
     if message:
         record["ErrorMessage"] = message[:_MESSAGE_LIMIT]
     record["JobRunState"] = state
+    moments.note_change()
 
 
 def _stop_all() -> None:

@@ -21,7 +21,7 @@ from typing import Any
 from ministack.core import responses
 from ministack.services import cloudwatch, kinesis, lambda_svc, sns, sqs
 
-from emulator import clock, kinesis_positions, kinesis_reading, kinesis_resharding, lambda_metrics, patches
+from emulator import clock, kinesis_positions, kinesis_reading, kinesis_resharding, lambda_metrics, moments, patches
 
 FIX = "kinesis_event_source"
 
@@ -47,6 +47,8 @@ class _Wake:
 
     def set(self) -> None:
         self._original.set()
+        # a message or a record came, from whomever
+        moments.note_change()
         with self._changed:
             self._generation += 1
             self._changed.notify_all()
@@ -194,6 +196,7 @@ class _ShardWorker:
 
     def _advance(self, sequence_number: str) -> None:
         kinesis_positions.advance(self.mapping_id, self.shard_id, self.lane, self.lanes, sequence_number)
+        moments.note_change()
 
     def _read(self, mapping: dict[str, Any], stream: dict[str, Any]) -> _Batch | None:
         """The next batch: up to BatchSize or the payload limit, or what came within the batch window."""

@@ -22,6 +22,10 @@ class WrongMinistackError(Exception):
     """The installed ministack is not the one that the fixes were written for."""
 
 
+class UnusableStateError(Exception):
+    """What an earlier server left cannot be started from; the text says why and what to do."""
+
+
 @dataclass(frozen=True)
 class Fix:
     """One gap that a module of the same name closes."""
@@ -47,6 +51,47 @@ _LOGS = (
 )
 
 FIXES = (
+    Fix(
+        "checkpoints",
+        replaces=(
+            "app:_load_persisted_state",
+            "app:save_all",
+            "services.glue:run_reentrant",
+            "services.s3:_build_object_record",
+            "services.s3:_record_object_version",
+            "services.s3:_version_entry_from_record",
+            "services.s3:_object_record_from_version",
+            "services.s3:_delete_object_version",
+            "services.s3:_read_body",
+            "services.s3:_version_body",
+            "services.s3:_fire_s3_event_async",
+            "services.s3:get_state",
+            "services.s3:load_persisted_state",
+        ),
+        calls=(
+            "app:_MAIN_LOOP",
+            "app:_state_map",
+            "app:_get_module",
+            "app:_build_persistence_save_dict",
+            "core.responses:AccountScopedDict",
+            "core.responses:AccountRegionScopedDict",
+            "core.responses:get_account_id",
+            "core.responses:set_request_account_id",
+            "services.lambda_svc:_prune_orphan_code_blobs",
+            "services.s3:_buckets",
+            "services.s3:_bucket_notifications",
+            "services.s3:_fire_s3_event",
+            "services.s3:_next_event_sequencer",
+            "services.s3:_object_versions",
+            "services.s3:_object_tags",
+            "services.s3:_object_acl",
+            "services.s3:_object_annotations",
+            "services.s3:_object_retention",
+            "services.s3:_object_legal_hold",
+            "services.s3:_multipart_uploads",
+            "services.sqs:_queues",
+        ),
+    ),
     Fix(
         "cloudwatch_metrics",
         replaces=(
@@ -295,7 +340,6 @@ FIXES = (
             "services.s3:_purge_current_object",
             "services.s3:_record_delete_marker",
             "services.s3:_delete_object_version",
-            "services.s3:_persist_version_state",
             "services.s3:_fire_s3_event_async",
             "core.responses:new_uuid",
         ),

@@ -23,7 +23,7 @@ from ministack import app
 from ministack.core import responses
 from ministack.services import s3
 
-from emulator import clock, patches
+from emulator import clock, moments, patches
 from emulator import s3_lifecycle_rules as lifecycle
 from emulator.s3_lifecycle_rules import Rule, Version
 
@@ -155,6 +155,7 @@ def _run() -> None:
 async def _pass(now: float) -> None:
     for number, act in enumerate(_all_work(now), start=1):
         act()
+        moments.note_change()
         if number % _SLICE_OBJECTS == 0:
             await asyncio.sleep(0)
 
@@ -257,7 +258,6 @@ def _move(bucket: str, key: str, records: list[dict[str, Any]], storage_class: s
     """To a colder class; one object may have a record as the current one and one in its history."""
     for record in records:
         record["storage_class"] = storage_class
-    s3._persist_version_state(bucket, key, s3._buckets[bucket])
     first = records[0]
     s3._fire_s3_event_async(
         bucket,

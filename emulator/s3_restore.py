@@ -20,7 +20,7 @@ from ministack import app
 from ministack.core import responses
 from ministack.services import s3
 
-from emulator import clock, patches
+from emulator import clock, moments, patches
 from emulator.s3_lifecycle_rules import midnight_after
 
 FIX = "s3_restore"
@@ -155,9 +155,11 @@ def _is_still_watched(bucket: str, key: str) -> bool:
     phase = _phase(record)
     if phase != "in_progress" and not restore["told"]:
         restore["told"] = True
+        moments.note_change()
         _tell(bucket, key, record, "s3:ObjectRestore:Completed")
     if phase is None:
         del record["restore"]
+        moments.note_change()
         _tell(bucket, key, record, "s3:ObjectRestore:Delete")
     return phase is not None
 

@@ -66,7 +66,8 @@ class Papers:
         if body is None:
             raise TerminalError(
                 f"reading the plan of {name}: received no {self.plan_uri(name)}; "
-                "valid is a run whose plan was written; take its name from control.loads"
+                "valid is a run whose plan was written and nobody took back; take its name from control.loads, "
+                "or clear the task that plans, so that it plans anew"
             )
         return body
 

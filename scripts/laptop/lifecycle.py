@@ -32,6 +32,8 @@ from local_lake import DELIVERY_BUFFER_SECONDS
 START_TIMEOUT_SECONDS = 180
 LOOK_EVERY_SECONDS = 0.2
 NEEDED_FREE_BYTES = 512 * 1024**2
+# how the line begins in which the emulator says where it listens
+EMULATOR_ADDRESS = "emulator: http://"
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,8 @@ def _start_aws(
 ) -> None:
     wait_for(lambda: emulator_answers(variables["AWS_ENDPOINT_URL"]), "the emulator", supervisor)
     say("the emulator answers")
+    for line in words_of_last_start((home.logs / f"{programs.EMULATOR}.log").read_text(errors="replace")):
+        say(line)
     outcome = deploy(
         settings,
         build_folder=home.folder / "state" / "packages",
@@ -132,6 +136,13 @@ def _start_aws(
     )
     say(f"stack {settings.stack}: {outcome}")
     aws_ready()
+
+
+def words_of_last_start(log: str) -> list[str]:
+    """What the emulator said of its state before it gave its address: to what moment it went back, if it was killed."""
+    before, _, _ = log.rpartition(EMULATOR_ADDRESS)
+    _, _, last_start = before.rpartition(EMULATOR_ADDRESS)
+    return [line for line in last_start.splitlines() if line.startswith("emulator: was killed")]
 
 
 def _start_airflow(supervisor: Supervisor, home: Home, environment: dict[str, str], airflow: AirflowApi) -> None:

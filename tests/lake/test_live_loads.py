@@ -16,6 +16,7 @@ from eventlake_aws.load_steps import abandon_load, plan_and_store_load, release_
 from eventlake_aws.publish import Published, Stale, main_snapshot_id, move_main
 from eventlake_aws.publish_load import publish_load
 from eventlake_aws.undo_load import undo_load
+from eventlake_spark.objects import S3ObjectStore
 
 TABLE = "events.payment_events"
 FIRST, SECOND, THIRD = (Sent(f"uuid-{number}", 100 + number) for number in range(3))
@@ -253,6 +254,17 @@ def test_an_undone_load_comes_back_only_when_released(lake: Lake) -> None:
     assert planned_landings(lake, "run-4") == 0
     release_load(lake.clients, lake.settings, load_id=oldest.load_id, dry_run=False, now=NOW)
     assert planned_landings(lake, "run-5") == 1
+
+
+def test_a_load_whose_plan_is_gone_says_so_and_what_to_do(lake: Lake) -> None:
+    """Airflow may remember a load of which the stores know nothing any more: they went back, and it did not."""
+    lake.land([FIRST])
+    answer, plan = planned(lake)
+    lake.clients.s3.delete_object(Bucket=lake.settings.lake_bucket, Key=answer["plan_uri"].split("/", 3)[3])
+    with pytest.raises(TerminalError, match=r"received no s3://.*plan\.json.*clear the task that plans"):
+        published(lake, plan)
+    with pytest.raises(TerminalError, match=r"reading s3://.*plan\.json.*clear the task of the run that plans"):
+        S3ObjectStore(lake.clients.s3).read(answer["plan_uri"])
 
 
 def planned_landings(lake: Lake, run_id: str) -> int:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import time
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import boto3
 import psutil
 import pytest
 
+from eventlake.settings import Settings
+from eventlake_aws.balance_books import balance
+from eventlake_aws.clients import Clients
 from tests.laptop.conftest import Laptop
 
 WAIT_SECONDS = 60
@@ -138,9 +146,61 @@ def test_state_survives_down_and_up(up: Laptop) -> None:
     assert records_on_the_stream(up) == 3
 
 
-def records_on_the_stream(laptop: Laptop) -> int:
-    import boto3
+def test_a_killed_emulator_is_back_with_books_that_balance(up: Laptop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last seconds are gone, and nothing disagrees about them: neither stream, claims, objects nor landings."""
+    # given: events that landed, and more that are still under way
+    for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.setenv(name, variables(up)[name])
+    settings = Settings(prefix="lake-test")
+    clients = Clients(settings)
+    state = up.home / "state" / "emulator" / "state"
+    log = up.home / "logs" / "emulator.log"
+    send(up, 0)
+    wait_until(lambda: landings(clients, settings) >= 1, "a landing")
+    landed_at = time.time()
+    send(up, 1)
+    wait_until(lambda: (state / "checkpoint").stat().st_mtime > landed_at, "a checkpoint")
+    send(up, 2)
+    # when
+    emulator = next(one for one in psutil.Process(supervisor_pid(up)).children() if "emulator" in one.cmdline())
+    emulator.kill()
+    wait_until(lambda: "was killed; all stores are back at" in log.read_text(), "the emulator's word")
+    wait_until(lambda: is_healthy(clients.s3.meta.endpoint_url), "the emulator")
+    # then: once all that the stream holds is delivered, the books balance, whatever was lost
+    wait_until(lambda: books(clients, settings)["balanced"], "books that balance")
+    balanced = books(clients, settings)
+    assert balanced["received"] == records_on_the_stream(up) >= 3 + EVENTS
+    assert balanced["waiting"] == balanced["admitted"] >= EVENTS
 
+
+EVENTS = 300
+
+
+def send(laptop: Laptop, batch: int) -> None:
+    events = laptop.home / "many.ndjson"
+    names = [f"{uuid.UUID(int=batch * EVENTS + number)}" for number in range(EVENTS)]
+    lines = [{"event_uuid": name, "event_name": "payment:order", "created_at": time.time()} for name in names]
+    events.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    sent = laptop.make("send", f"INPUT={events}")
+    assert sent.out.startswith(f"{EVENTS} events sent"), sent
+
+
+def landings(clients: Clients, settings: Settings) -> int:
+    return int(clients.dynamodb.scan(TableName=settings.landings_table, Select="COUNT")["Count"])
+
+
+def books(clients: Clients, settings: Settings) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    return balance(clients, settings, arrival_days=None, as_of=now, now=now, run_id="books-of-a-test")
+
+
+def is_healthy(endpoint: str) -> bool:
+    with contextlib.suppress(OSError):
+        return bool(urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=2).status == 200)
+    return False
+
+
+def records_on_the_stream(laptop: Laptop) -> int:
     env = variables(laptop)
     kinesis = boto3.client(
         "kinesis",

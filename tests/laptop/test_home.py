@@ -157,3 +157,12 @@ def test_commands_stand_on_the_standard_library_until_they_are_installed() -> No
         [sys.executable, "-S", "-I", str(script), "--help"], capture_output=True, text=True, timeout=60
     )
     assert ended.returncode == 0, ended.stderr
+
+
+def test_up_repeats_what_the_emulator_said_of_a_kill() -> None:
+    killed = "emulator: was killed; all stores are back at 2026-11-21T09:00:00Z"
+    first = "emulator: http://127.0.0.1:4566\nsomething\n"
+    assert lifecycle.words_of_last_start(first) == []
+    assert lifecycle.words_of_last_start(f"{first}{killed}\nemulator: http://127.0.0.1:4566\nmore\n") == [killed]
+    # and does not repeat what it said of an earlier one
+    assert lifecycle.words_of_last_start(f"{first}{killed}\n{first}{first}") == []

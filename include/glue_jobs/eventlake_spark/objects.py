@@ -30,7 +30,13 @@ class S3ObjectStore:
 
     def read(self, uri: str) -> bytes:
         bucket, key = split_uri(uri)
-        body: bytes = self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        try:
+            body: bytes = self._client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except self._client.exceptions.NoSuchKey:
+            raise TerminalError(
+                f"reading {uri}: there is no such object; valid is what an earlier task wrote and nobody took back; "
+                "clear the task of the run that plans, so that it plans anew"
+            ) from None
         return body
 
     def create(self, uri: str, body: bytes | IO[bytes]) -> None:
