@@ -14,6 +14,7 @@ memory stays as it was, writes it down. Only a whole file takes the place of the
 from __future__ import annotations
 
 import asyncio
+import calendar
 import contextlib
 import copy
 import gc
@@ -31,7 +32,7 @@ from typing import Any
 from ministack import app
 from ministack.services import glue, lambda_svc, sqs
 
-from emulator import checkpoint_file, moments, patches, s3_bodies, s3_notifications
+from emulator import checkpoint_file, glue_crawler, moments, patches, s3_bodies, s3_notifications
 from emulator.faults import fault
 
 FIX = "checkpoints"
@@ -42,8 +43,11 @@ _PATIENCE_SECONDS = 0.2
 _RETRY_SECONDS = 0.1
 _PATIENCE_AT_STOP_SECONDS = 5.0
 _LONGEST_WRITE_SECONDS = 30.0
+# connections that were open at a checkpoint and are closed by now go at such a moment
+_FULL_COLLECTION_SECONDS = 3600.0
 # the stream and the jobs come first, but it must come to its end on a busy machine, too
 _NICENESS = 5
+_MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 _READING_ACTIONS = (b"Get", b"List", b"Describe", b"BatchGet", b"Query", b"Scan", b"Lookup", b"Search", b"Filter")
 
 App = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
@@ -52,6 +56,7 @@ logger = logging.getLogger("emulator.checkpoints")
 
 # what of ours is kept beside ministack's stores: how to read and how to restore each
 _OWN: dict[str, tuple[Callable[[], Any], Callable[[Any], None]]] = {
+    "glue_crawler": (glue_crawler.saved, glue_crawler.restore),
     "s3_notifications": (s3_notifications.saved, s3_notifications.restore),
 }
 
@@ -61,6 +66,7 @@ _state: Path
 _to_restore: dict[str, Any] = {}
 _was_killed = False
 _failing = False
+_next_full_collection = time.monotonic() + _FULL_COLLECTION_SECONDS
 
 
 def install() -> None:
@@ -100,8 +106,10 @@ def _read_checkpoint() -> None:
             ) from None
         _to_restore.update(stores)
         if _was_killed:
+            age_seconds = time.time() - calendar.timegm(time.strptime(header["moment"], _MOMENT))
             print(
-                f"emulator: was killed; all stores are back at {header['moment']}, the moment of its last checkpoint. "
+                f"emulator: was killed; all stores are back at {header['moment']}, {age_seconds:.0f} s ago, the moment "
+                "of its last checkpoint. "
                 "What came after is gone in all of them; who talked to it may remember more (Airflow does)",
                 file=sys.stderr,
             )
@@ -207,12 +215,29 @@ def _save_at_stop(services: Any) -> None:
 async def _begin() -> tuple[int, int] | None:
     """On the server's thread, so between two requests; None when somebody is in the middle of a change."""
     with moments.held(_PATIENCE_SECONDS) as is_held:
-        return _fork() if is_held else None
+        if not is_held:
+            return None
+        _spare_what_stays()
+        return _fork()
+
+
+def _spare_what_stays() -> None:
+    """Garbage is looked for only among what is made from now on.
+
+    A full collection of a million objects stops the server for more than half a second, and copies each page that the
+    child shares besides (measured: the fork itself takes 80 ms at most with 800 MB).
+    """
+    global _next_full_collection
+    if time.monotonic() >= _next_full_collection:
+        _next_full_collection = time.monotonic() + _FULL_COLLECTION_SECONDS
+        gc.unfreeze()
+        gc.collect()
+    gc.freeze()
 
 
 def _fork() -> tuple[int, int]:
     """Child and the end of the pipe on which it reports."""
-    moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    moment = time.strftime(_MOMENT, time.gmtime())
     report, report_of_child = os.pipe()
     server = os.getpid()
     child = os.fork()

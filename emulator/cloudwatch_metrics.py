@@ -9,14 +9,13 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concep
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
 from typing import Any
 
 from ministack.core import responses
 from ministack.services import cloudwatch
 
-from emulator import clock, patches
+from emulator import clock, moments, patches
 
 FIX = "cloudwatch_metrics"
 
@@ -26,7 +25,7 @@ _STATISTICS = ("SampleCount", "Sum", "Average", "Minimum", "Maximum")
 Point = dict[str, Any]
 
 # a reader must not see a list that an eviction is about to replace
-_lock = threading.Lock()
+_lock = moments.lock_of_store()
 # the newest minute of each metric, its points by value
 _newest: dict[tuple[str, str, Any], tuple[int, dict[float, Point]]] = {}
 _next_eviction = 0.0

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import contextvars
 import logging
-import os
 import threading
 import time
 from typing import Any
 
 from ministack.core import responses
 
-from emulator import clock, metric_minutes
+from emulator import clock, metric_minutes, moments
 from emulator import cloudwatch_metrics as metrics
 from emulator.firehose_objects import Buffer, Place, Refusal, error_line, log_refusal, write_object
 
@@ -33,9 +32,7 @@ _SAVED += ("delimiter", "parts", "size", "attempts", "failing_since")
 logger = logging.getLogger("emulator.firehose")
 
 _Identity = tuple[Place, tuple[tuple[str, str], ...], str | None]
-_lock = threading.Lock()
-# the child of a checkpoint takes it too, and nobody would ever release it there
-os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
+_lock = moments.lock_of_store()
 _open: dict[_Identity, Buffer] = {}
 _full: list[Buffer] = []
 _in_hand: list[Buffer] = []

@@ -6,11 +6,13 @@ Belongs in here: a gap that somebody who reads a green run must know of. Whoever
 from __future__ import annotations
 
 NOT_HERE = {
+    "All of them": "to keep through a kill what was answered after the last checkpoint: at most some 30 seconds",
     "Kinesis": "on-demand streams that grow (they keep four shards), a change of the mode, the status UPDATING, "
     "limits of enhanced fan-out and of the calls that describe and list",
     "Kinesis to Lambda": "its reading uses up nothing of a shard's GetRecords limits; tumbling windows, enhanced "
     "fan-out, AT_TIMESTAMP in a template",
-    "Lambda": "memory and payload limits, a sandbox: a function is a process of the server's own user",
+    "Lambda": "memory and payload limits, a sandbox: a function is a process of the server's own user; asynchronous "
+    "invocations that outlive the server: one that is under way when it stops or is killed is not made again",
     "Firehose": "transformation, de-aggregation, backup buckets; other formats and destinations than gzip to S3",
     "Glue jobs": "workers on other machines, modules installed by pip (wheels in S3 are taken), schedules, bookmarks",
     "S3": "inventory, S3 Select, what Intelligent-Tiering moves by itself, restores of versions that are not current",

@@ -23,7 +23,10 @@ from emulator.crawled_catalog import LOG_GROUP, CancelledError, Crawl
 
 FIX = "glue_crawler"
 
+_ENDED_WITH_SERVER = "The emulator stopped or was killed while this crawl was running."
+
 logger = logging.getLogger("emulator.glue_crawler")
+# of each account's crawlers, what GetCrawlerMetrics tells of their runs
 _history: dict[tuple[str, str], list[dict[str, float]]] = {}
 _lock = threading.Lock()
 # told when a crawl has Started, Succeeded or Failed, with what it did to tables and partitions
@@ -47,7 +50,15 @@ def install() -> None:
 def _end_crawls_of_before() -> None:
     """A crawl that the state shows as running ended with the server that ran it."""
     for _, crawler in glue._crawlers.all_items():
-        crawler["State"] = "READY"
+        if crawler["State"] != "READY":
+            stopped = crawler["State"] == "STOPPING"
+            crawler["LastCrawl"] = {
+                "Status": "CANCELLED" if stopped else "FAILED",
+                "LogGroup": LOG_GROUP,
+                "LogStream": crawler["Name"],
+                **({} if stopped else {"ErrorMessage": _ENDED_WITH_SERVER}),
+            }
+            crawler["State"] = "READY"
 
 
 def _error(code: str, message: str) -> Any:
@@ -163,3 +174,14 @@ def _run(crawler: dict[str, Any]) -> None:
 def _tell(crawler: dict[str, Any], state: str, counts: dict[str, float]) -> None:
     for tell in told_of_state:
         tell(crawler, state, counts)
+
+
+# ---- what a stop keeps
+
+
+def saved() -> list[tuple[tuple[str, str], list[dict[str, float]]]]:
+    return list(_history.items())
+
+
+def restore(runs: list[tuple[tuple[str, str], list[dict[str, float]]]]) -> None:
+    _history.update(runs)

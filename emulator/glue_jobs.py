@@ -29,7 +29,7 @@ from emulator import moments, patches, service_logs
 FIX = "glue_jobs"
 
 _ACTIVE = ("STARTING", "RUNNING", "STOPPING", "WAITING")
-_ENDED_WITH_SERVER = "The emulator stopped while this run was active."
+_ENDED_WITH_SERVER = "The emulator stopped or was killed while this run was active."
 _ERROR_LINES_KEPT = 400
 _MESSAGE_LIMIT = 2000
 

@@ -324,6 +324,7 @@ FIXES = (
             "services.s3:_get_bucket_lifecycle",
             "services.s3:_dispatch",
             "services.s3:_s3_event_to_eventbridge",
+            "services.s3:load_persisted_state",
         ),
         calls=(
             "app:_MAIN_LOOP",

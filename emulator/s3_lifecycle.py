@@ -57,6 +57,9 @@ def install() -> None:
     s3._dispatch = lambda *request: _dispatch(dispatch, *request)
     told = patches.replace(FIX, "services.s3:_s3_event_to_eventbridge", None)
     s3._s3_event_to_eventbridge = lambda event: _EVENTBRIDGE.get(event.split(":")[1]) or told(event)
+    load = patches.replace(FIX, "services.s3:load_persisted_state", None)
+    # a midnight may have gone by while no server ran, or what it did came after the last checkpoint
+    s3.load_persisted_state = lambda data: (load(data), _changed.set())[0]
     threading.Thread(target=_run, name="s3-lifecycle", daemon=True).start()
 
 
@@ -133,7 +136,7 @@ def _date(moment: float) -> str:
 
 
 def _run() -> None:
-    """Acts when the clock's day changes and when a configuration does; S3 does it once a day, too."""
+    """Acts when the clock's day changes, when a configuration does and at a start; S3 does it once a day, too."""
     day_done = int(clock.now() // lifecycle.DAY_SECONDS)
     while True:
         _changed.wait(_TICK_SECONDS)
@@ -146,7 +149,7 @@ def _run() -> None:
             continue
         day_done = today
         try:
-            # on the server's own thread: no request sees half of what a rule does
+            # on the server's own thread: no request sees, and no checkpoint keeps, half of what a rule does
             asyncio.run_coroutine_threadsafe(_pass(clock.now()), loop).result()
         except Exception:
             logger.exception("the lifecycle rules met an error and act again at the next midnight")

@@ -133,7 +133,7 @@ def _run() -> None:
         if not _watched or app._MAIN_LOOP is None:
             continue
         try:
-            # on the server's own thread: no request sees half of a change
+            # on the server's own thread: no request sees, and no checkpoint keeps, half of a change
             asyncio.run_coroutine_threadsafe(_look_at_all(), app._MAIN_LOOP).result()
         except Exception:
             logger.exception("the restores met an error and go on")

@@ -27,6 +27,8 @@ PYTHON = ROOT / ".venvs/emulator/bin/python"
 JOBS_PYTHON = ROOT / ".venvs/jobs/bin/python"
 JARS = ROOT / ".cache/jars"
 ROLE = "arn:aws:iam::000000000000:role/tests"
+# environment of a server that makes checkpoints so often that a test need not wait for one
+CHECKPOINTS = {"EMULATOR_CHECKPOINT_SECONDS": "0.2"}
 # the share of its time that each wait is given
 PATIENCE = 1.0
 
@@ -110,8 +112,24 @@ class Emulator:
             family |= found
         return sum(seconds.get(one, 0.0) for one in family)
 
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "state/checkpoint"
+
+    def wait_for_checkpoint(self) -> None:
+        """One that begins from now on; what was answered before is in it. For a server that makes them often."""
+        # the first one that ends may have begun before
+        for _ in range(2):
+            before = modified(self.checkpoint)
+            self.client("sqs").create_queue(QueueName=f"now-{time.time_ns()}")
+            wait_for(lambda before=before: modified(self.checkpoint) > before, "a checkpoint")
+
     def fault(self, **faults: int) -> None:
         (self.folder / "faults.json").write_text(json.dumps(faults))
+
+
+def modified(path: Path) -> float:
+    return path.stat().st_mtime if path.exists() else 0.0
 
 
 def wait_for(check: Callable[[], Any], what: str, seconds: float = 20) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.emulator.behaviours import promised
-from tests.emulator.running import ROLE, Emulator, make_bucket, wait_for
+from tests.emulator.running import CHECKPOINTS, ROLE, Emulator, make_bucket, wait_for
 
 SERVICE = "Glue crawlers and catalog"
 
@@ -410,13 +411,24 @@ def test_of_sixteen_writers_of_one_version_one_wins(emulator: Emulator, name: st
             assert sum(pool.map(update, range(16))) == 1
 
 
-def test_a_crawl_that_a_stop_cut_can_be_started_again(another_emulator: Callable[..., Emulator], name: str) -> None:
-    """A crawler that stayed RUNNING for ever could never crawl again."""
-    emulator = another_emulator()
+@pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
+def test_a_crawl_that_was_cut_has_failed_and_can_be_started_again(
+    another_emulator: Callable[..., Emulator], name: str, how: int
+) -> None:
+    """A crawler that stayed RUNNING for ever could never crawl again; one that looked done would be taken for it."""
+    emulator = another_emulator(**CHECKPOINTS)
     make_bucket(emulator, name)
-    put_what_takes_long_to_crawl(emulator, name)
     make_crawler(emulator, name)
+    assert crawl(emulator, name)["LastCrawl"]["Status"] == "SUCCEEDED"
+    put_what_takes_long_to_crawl(emulator, name)
     emulator.client("glue").start_crawler(Name=name)
-    emulator.stop()
+    emulator.wait_for_checkpoint()
+    assert emulator.client("glue").get_crawler(Name=name)["Crawler"]["State"] == "RUNNING"
+    emulator.stop(how)
     emulator.start()
+    [metrics] = emulator.client("glue").get_crawler_metrics(CrawlerNameList=[name])["CrawlerMetricsList"]
+    assert metrics["LastRuntimeSeconds"] > 0, "the run before is remembered"
+    cut = emulator.client("glue").get_crawler(Name=name)["Crawler"]
+    assert (cut["State"], cut["LastCrawl"]["Status"]) == ("READY", "FAILED")
+    assert "stopped or was killed" in cut["LastCrawl"]["ErrorMessage"]
     assert crawl(emulator, name)["LastCrawl"]["Status"] == "SUCCEEDED"

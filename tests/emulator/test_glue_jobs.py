@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.emulator.behaviours import promised
-from tests.emulator.running import JARS, JOBS_PYTHON, ROLE, Emulator, make_bucket, wait_for, zipped
+from tests.emulator.running import CHECKPOINTS, JARS, JOBS_PYTHON, ROLE, Emulator, make_bucket, wait_for, zipped
 
 SERVICE = "Glue jobs"
 
@@ -318,17 +318,23 @@ def test_no_job_outlives_the_server(another_emulator: Callable[..., Emulator], n
     assert not alive(pid)
     emulator.start()
     run = state(emulator, name, run_id)
-    assert (run["JobRunState"], "emulator stopped" in run["ErrorMessage"]) == ("FAILED", True)
+    assert (run["JobRunState"], "emulator stopped or was killed" in run["ErrorMessage"]) == ("FAILED", True)
 
 
 def test_no_job_outlives_a_killed_server(another_emulator: Callable[..., Emulator], name: str) -> None:
     """A job that still wrote after its server had died would be a writer that nobody knows of."""
-    emulator = another_emulator()
+    emulator = another_emulator(**CHECKPOINTS)
     make_job(emulator, name, "import os, time; print(os.getpid()); time.sleep(60)")
     run_id = start(emulator, name)
     pid = int(wait_for(lambda: _first_line(emulator, run_id), "its process id"))
+    emulator.wait_for_checkpoint()
     emulator.stop(how=9)
     wait_for(lambda: not alive(pid), "the end of the job")
+    # and a run that stayed RUNNING for ever would be the last one of its job
+    emulator.start()
+    run = state(emulator, name, run_id)
+    assert (run["JobRunState"], "emulator stopped or was killed" in run["ErrorMessage"]) == ("FAILED", True)
+    assert start(emulator, name)
 
 
 SPARK_SCRIPT = """
