@@ -11,7 +11,8 @@ import marshal
 import os
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,29 @@ from ministack.core.responses import AccountRegionScopedDict, AccountScopedDict
 _FORMAT = 1
 _LENGTH = struct.Struct(">Q")
 _CHECKSUM = struct.Struct(">I")
-_SCOPED = {kind.__name__: kind for kind in (AccountScopedDict, AccountRegionScopedDict)}
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What marshal does not know: how it is written, and how it is made of that again."""
+
+    plain: Callable[[Any], Any]
+    again: Callable[[Any], Any]
+
+
+def _scoped(kind: type) -> _Kind:
+    def again(value: Any) -> Any:
+        scoped = kind()
+        scoped._data.update(value)
+        return scoped
+
+    return _Kind(lambda scoped: dict(scoped._data), again)
+
+
+_KINDS = {
+    "AccountScopedDict": _scoped(AccountScopedDict),
+    "AccountRegionScopedDict": _scoped(AccountRegionScopedDict),
+}
 
 # where in a store such a mapping stands, and of which kind it is
 _Place = tuple[tuple[Any, ...], str]
@@ -32,6 +55,11 @@ class UnreadableError(Exception):
 
 class UnwritableError(Exception):
     """A store that holds what the format cannot."""
+
+
+def teach(kind: type, plain: Callable[[Any], Any], again: Callable[[Any], Any]) -> None:
+    """How objects of a class are written, and made of what was written."""
+    _KINDS[kind.__name__] = _Kind(plain, again)
 
 
 def write(path: Path, header: dict[str, Any], stores: Iterable[tuple[str, Any]]) -> int:
@@ -70,13 +98,13 @@ def _frame(name: str, key: str, value: Any, places: list[_Place]) -> bytes:
 
 def _simple(value: Any, place: tuple[Any, ...], places: list[_Place]) -> Any:
     """The value itself, without what is in it, in a type that marshal knows."""
-    if type(value).__name__ in _SCOPED:
+    if (kind := _KINDS.get(type(value).__name__)) is not None:
         places.append((place, type(value).__name__))
-        return dict(value._data)
+        return kind.plain(value)
     if isinstance(value, str):
         return str.__str__(value)
-    for kind, of in ((dict, dict), (list, list), (tuple, tuple), (bytearray, bytes)):
-        if isinstance(value, kind):
+    for known, of in ((dict, dict), (list, list), (tuple, tuple), (bytearray, bytes)):
+        if isinstance(value, known):
             return value if type(value) is of else of(value)
     return value
 
@@ -110,7 +138,7 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         name, key, places, value = marshal.loads(frame)
         # inner ones first: the outer one takes what then stands in it
         for place, kind in sorted(places, key=lambda entry: -len(entry[0])):
-            value = _scoped_again(value, place, _SCOPED[kind])
+            value = _again(value, place, _KINDS[kind])
         stores.setdefault(name, {})[key] = value
     return header, stores
 
@@ -131,14 +159,12 @@ def _checked_frames(content: memoryview) -> Iterator[memoryview]:
     raise UnreadableError("it is damaged")
 
 
-def _scoped_again(value: Any, place: tuple[Any, ...], kind: type) -> Any:
-    """The value with the mapping at this place turned back into what it was."""
-    if place:
-        inner = value
-        for key in place[:-1]:
-            inner = inner[key]
-        inner[place[-1]] = _scoped_again(inner[place[-1]], (), kind)
-        return value
-    scoped = kind()
-    scoped._data.update(value)
-    return scoped
+def _again(value: Any, place: tuple[Any, ...], kind: _Kind) -> Any:
+    """The value with what stands at this place turned back into what it was."""
+    if not place:
+        return kind.again(value)
+    inner = value
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = kind.again(inner[place[-1]])
+    return value

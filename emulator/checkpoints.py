@@ -1,13 +1,14 @@
 """Checkpoints: after a kill all stores start together, from one moment not long before.
 
 Belongs in here: when a checkpoint is taken, by whom, and what a start makes of it. Does not belong here: the file's
-format (checkpoint_file.py), S3's bodies (s3_bodies.py). ministack writes its stores down when it is stopped, and each
-by itself, so that after a kill they are of different times.
+format (checkpoint_file.py), S3's bodies (s3_bodies.py), rows on disk (row_store.py). ministack writes its stores down
+when it is stopped, and each by itself, so that after a kill they are of different times.
 
 A checkpoint begins between two requests: the server forks, which takes some milliseconds, and goes on; the child, whose
 memory stays as it was, writes it down. Only a whole file takes the place of the one before. A stop ends with one, too.
 
     STATE_DIR/checkpoint   the stores; S3_DATA_DIR/bodies   the bodies of objects, each in a file that never changes
+    STATE_DIR/rows         what grows with every event: DynamoDB's items, Kinesis's records (row_store.py)
     STATE_DIR/running      there while a server runs, and after a kill
 """
 
@@ -22,6 +23,7 @@ import logging
 import marshal
 import os
 import signal
+import sqlite3
 import sys
 import threading
 import time
@@ -32,8 +34,18 @@ from typing import Any
 from ministack import app
 from ministack.services import glue, lambda_svc, sqs
 
-from emulator import checkpoint_file, glue_crawler, moments, patches, s3_bodies, s3_notifications
+from emulator import (
+    checkpoint_file,
+    dynamodb_items,
+    glue_crawler,
+    kinesis_records,
+    moments,
+    patches,
+    s3_bodies,
+    s3_notifications,
+)
 from emulator.faults import fault
+from emulator.row_store import RowStore
 
 FIX = "checkpoints"
 
@@ -63,6 +75,9 @@ _OWN: dict[str, tuple[Callable[[], Any], Callable[[Any], None]]] = {
 _resting = threading.Event()
 _writer: threading.Thread
 _state: Path
+_rows: RowStore
+# the number of the last change that the checkpoint under way holds
+_sealed = 0
 _to_restore: dict[str, Any] = {}
 _was_killed = False
 _failing = False
@@ -72,6 +87,7 @@ _next_full_collection = time.monotonic() + _FULL_COLLECTION_SECONDS
 def install() -> None:
     global _state, _writer
     _state = Path(os.environ["STATE_DIR"])
+    _open_rows()
     _read_checkpoint()
     s3_bodies.install(Path(os.environ["S3_DATA_DIR"]) / "bodies")
     s3_notifications.install()
@@ -85,6 +101,27 @@ def install() -> None:
 
 
 # ---- the start
+
+
+def _open_rows() -> None:
+    global _rows
+    if not (_state / "checkpoint").exists():
+        # what no checkpoint knows
+        for left in _state.glob("rows*"):
+            left.unlink()
+    try:
+        _rows = RowStore(_state / "rows")
+    except sqlite3.Error as error:
+        raise patches.UnusableStateError(
+            f"{_state / 'rows'} cannot be read: {error}; remove {_state}, and start anew"
+        ) from None
+    _OWN["rows"] = (lambda: _sealed, _back_to)
+    dynamodb_items.install(_rows)
+    kinesis_records.install(_rows)
+
+
+def _back_to(sealed: int) -> None:
+    _rows.back_to(sealed, [*dynamodb_items.spaces(), *kinesis_records.spaces()])
 
 
 def _read_checkpoint() -> None:
@@ -135,6 +172,7 @@ def _restore() -> None:
     s3_bodies.remove(s3_bodies.unused())
     if _was_killed:
         _make_visible()
+    dynamodb_items.start_reaping()
     _writer.start()
 
 
@@ -237,6 +275,8 @@ def _spare_what_stays() -> None:
 
 def _fork() -> tuple[int, int]:
     """Child and the end of the pipe on which it reports."""
+    global _sealed
+    _sealed = _rows.seal()
     moment = time.strftime(_MOMENT, time.gmtime())
     report, report_of_child = os.pipe()
     server = os.getpid()
@@ -260,6 +300,7 @@ def _finish(child: int, report: int) -> bool:
     told = marshal.loads(said) if said else {"failure": "its process ended without a word"}
     if "failure" not in told:
         try:
+            _rows.to_disk()
             _put_in_place()
         except OSError as error:
             told = {"failure": str(error)}
@@ -268,6 +309,7 @@ def _finish(child: int, report: int) -> bool:
         (_state / "checkpoint.new").unlink(missing_ok=True)
         return False
     s3_bodies.remove(told["unused_bodies"])
+    _rows.forget_dead(_sealed)
     lambda_svc._prune_orphan_code_blobs(set(told["code"]))
     return True
 

@@ -11,7 +11,7 @@ import threading
 import time
 from typing import Any
 
-from emulator import clock, patches
+from emulator import clock, kinesis_records, patches
 
 FIX = "kinesis"
 _SEQUENCE_DIGITS = 56
@@ -45,9 +45,10 @@ def expire_records(stream: dict[str, Any]) -> None:
     """Drops what is older than the retention; ministack copies every record of the stream on every put for it."""
     oldest_kept = clock.now() - stream["RetentionPeriodHours"] * 3600
     for shard in stream["shards"].values():
-        records = shard["records"]
+        records = shard["records"] = kinesis_records.with_room(shard["records"])
         if records and records[0]["ApproximateArrivalTimestamp"] < oldest_kept:
-            shard["records"] = [one for one in records if one["ApproximateArrivalTimestamp"] >= oldest_kept]
+            gone = kinesis_records.place_of(records, oldest_kept, kinesis_records.arrival_of, is_behind_equals=False)
+            shard["records"] = kinesis_records.without_first(records, gone)
     if any(shard.get("closed_at", oldest_kept) < oldest_kept for shard in stream["shards"].values()):
         # a new table, since readers may be walking through the old one
         stream["shards"] = {

@@ -21,7 +21,16 @@ from typing import Any
 from ministack.core import responses
 from ministack.services import cloudwatch, kinesis, lambda_svc, sns, sqs
 
-from emulator import clock, kinesis_positions, kinesis_reading, kinesis_resharding, lambda_metrics, moments, patches
+from emulator import (
+    clock,
+    kinesis_positions,
+    kinesis_reading,
+    kinesis_records,
+    kinesis_resharding,
+    lambda_metrics,
+    moments,
+    patches,
+)
 
 FIX = "kinesis_event_source"
 
@@ -219,8 +228,7 @@ class _ShardWorker:
         start = kinesis_reading.first_after(records, self._position())
         taken: list[dict[str, Any]] = []
         payload_bytes = 0
-        for index in range(start, len(records)):
-            record = records[index]
+        for record in kinesis_records.walk(records, start):
             if not kinesis_positions.is_of_lane(record, self.lane, self.lanes):
                 continue
             payload_bytes += len(record["Data"]) + _RECORD_OVERHEAD_BYTES

@@ -7,7 +7,6 @@ here: the Lambda event source, which reads the shards by itself and uses up noth
 
 from __future__ import annotations
 
-import bisect
 import time
 from collections import defaultdict
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from typing import Any
 from ministack.core import responses
 from ministack.services import kinesis
 
-from emulator import clock, kinesis_metrics, patches
+from emulator import clock, kinesis_metrics, kinesis_records, patches
 from emulator.allowances import Allowance
 from emulator.kinesis_resharding import is_open
 from emulator.kinesis_writing import REFUSAL, refusal_text
@@ -91,7 +90,9 @@ def _place_before(records: Sequence[_Record], kind: str | None, request: dict[st
     if kind == "LATEST":
         return number_before(records, len(records))
     if kind == "AT_SEQUENCE_NUMBER":
-        return number_before(records, bisect.bisect_left(records, number, key=_number_of))
+        return number_before(
+            records, kinesis_records.place_of(records, number, kinesis_records.number_of, is_behind_equals=False)
+        )
     if kind == "AT_TIMESTAMP":
         return number_before(records, first_since(records, float(request["Timestamp"])))
     return None
@@ -103,12 +104,12 @@ def number_before(records: Sequence[_Record], index: int) -> str:
 
 def first_since(records: Sequence[_Record], seconds: float) -> int:
     """The index of the first record that arrived then or later."""
-    return bisect.bisect_left(records, seconds, key=lambda record: record["ApproximateArrivalTimestamp"])
+    return kinesis_records.place_of(records, seconds, kinesis_records.arrival_of, is_behind_equals=False)
 
 
 def first_after(records: Sequence[_Record], number: str) -> int:
     """The index of the first record behind a sequence number."""
-    return bisect.bisect_right(records, number, key=_number_of)
+    return kinesis_records.place_of(records, number, kinesis_records.number_of, is_behind_equals=True)
 
 
 def get_records(request: dict[str, Any]) -> _Answer:
@@ -138,15 +139,15 @@ def get_records(request: dict[str, Any]) -> _Answer:
 def _cut(records: Sequence[_Record], start: int, end: int) -> tuple[int, int, bool]:
     """Where the answer ends, its bytes, and whether it ends because it holds as much as an answer may."""
     payload_bytes = 0
-    for index in range(start, min(end, len(records))):
-        size = len(records[index]["Data"]) * 3 // 4 + len(records[index]["PartitionKey"].encode())
+    for index, record in enumerate(records[start:end], start):
+        size = len(record["Data"]) * 3 // 4 + len(record["PartitionKey"].encode())
         if payload_bytes + size > CALL_BYTES:
             return index, payload_bytes, True
         payload_bytes += size
     return min(end, len(records)), payload_bytes, False
 
 
-def _read(stream: dict[str, Any], place: dict[str, Any], records: list[_Record], start: int, end: int) -> _Answer:
+def _read(stream: dict[str, Any], place: dict[str, Any], records: Sequence[_Record], start: int, end: int) -> _Answer:
     shard_id = place["shard_id"]
     given = [_record_out(record, stream) for record in records[start:end]]
     is_at_tip = end == len(records)
@@ -198,10 +199,6 @@ def _iterator(stream: dict[str, Any], shard_id: str, after: str) -> str:
         "created_at": time.time(),
     }
     return token
-
-
-def _number_of(record: _Record) -> str:
-    return str(record["SequenceNumber"])
 
 
 def _answered(body: dict[str, Any]) -> _Answer:

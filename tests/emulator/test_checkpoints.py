@@ -51,7 +51,8 @@ def handler(event, context):
 
 @pytest.fixture
 def emulator(another_emulator: Callable[..., Emulator]) -> Emulator:
-    return another_emulator(**CHECKPOINTS)
+    # few, so that what grows with every event is on disk
+    return another_emulator(**CHECKPOINTS, EMULATOR_ROWS_IN_MEMORY="40")
 
 
 def kill(emulator: Emulator) -> None:

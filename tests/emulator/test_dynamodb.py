@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -216,16 +217,66 @@ def test_a_transaction_writes_all_or_nothing_and_says_what_stood_in_the_way(emul
     assert len(dynamodb.scan(TableName=name)["Items"]) == 3
 
 
-@promised("https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html")
-@pytest.mark.long
-def test_an_item_whose_time_is_over_is_deleted(emulator: Emulator, name: str) -> None:
-    dynamodb = make_table(emulator, name)
+def set_time_to_live(dynamodb: Any, name: str) -> None:
     dynamodb.update_time_to_live(
         TableName=name, TimeToLiveSpecification={"AttributeName": "expires_at", "Enabled": True}
     )
+
+
+@promised("https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html")
+def test_an_item_whose_time_is_over_is_deleted(emulator: Emulator, name: str) -> None:
+    dynamodb = make_table(emulator, name)
+    set_time_to_live(dynamodb, name)
     now = int(time.time())
     for key, expires_at in (("past", now - 10), ("to_come", now + 3600)):
         dynamodb.put_item(TableName=name, Item={**item(key), "expires_at": {"N": str(expires_at)}})
     dynamodb.put_item(TableName=name, Item=item("never"))
     wait_for(lambda: len(dynamodb.scan(TableName=name)["Items"]) == 2, "the deletion", seconds=90)
     assert {one["k"]["S"] for one in dynamodb.scan(TableName=name)["Items"]} == {"to_come", "never"}
+
+
+def test_a_table_that_outgrows_the_memory_answers_as_before(
+    another_emulator: Callable[..., Emulator], name: str
+) -> None:
+    # given: thirty of a hundred items in memory, the others on disk; every tenth is over
+    emulator = another_emulator(EMULATOR_ROWS_IN_MEMORY="30")
+    dynamodb = make_table(emulator, name)
+    keys = [f"{number:03d}" for number in range(100)]
+    for key in keys:
+        expires_at = time.time() + (3600 if int(key) % 10 else -10)
+        dynamodb.put_item(TableName=name, Item={**item(key, first=key), "expires_at": {"N": f"{expires_at:.0f}"}})
+
+    # when
+    with pytest.raises(dynamodb.exceptions.ConditionalCheckFailedException):
+        dynamodb.put_item(TableName=name, Item=item("007"), ConditionExpression="attribute_not_exists(k)")
+    dynamodb.update_item(
+        TableName=name,
+        Key=item("007"),
+        UpdateExpression="SET again = :again",
+        ExpressionAttributeValues={":again": {"S": "yes"}},
+    )
+    dynamodb.delete_item(TableName=name, Key=item("008"))
+    puts = [{"Put": {"TableName": name, "Item": item(key)}} for key in ("new", "009")]
+    dynamodb.transact_write_items(TransactItems=puts)
+
+    # then
+    assert dynamodb.get_item(TableName=name, Key=item("007"))["Item"]["again"] == {"S": "yes"}
+    assert "Item" not in dynamodb.get_item(TableName=name, Key=item("008"))
+    there = {*keys, "new"} - {"008"}
+    assert found(dynamodb, name) == there
+    assert dynamodb.describe_table(TableName=name)["Table"]["ItemCount"] == len(there)
+    asked = {name: {"Keys": [item(key) for key in ("001", "008", "new")]}}
+    answered = dynamodb.batch_get_item(RequestItems=asked)["Responses"][name]
+    assert {one["k"]["S"] for one in answered} == {"001", "new"}
+
+    # and when items that are there get a time to live, and the server a new start
+    set_time_to_live(dynamodb, name)
+    there -= {key for key in keys if int(key) % 10 == 0}
+    wait_for(lambda: found(dynamodb, name) == there, "the deletion of those whose time is over")
+    emulator.stop()
+    assert found(emulator.start().client("dynamodb"), name) == there
+
+
+def found(dynamodb: Any, name: str) -> set[str]:
+    pages = dynamodb.get_paginator("scan").paginate(TableName=name, PaginationConfig={"PageSize": 33})
+    return {one["k"]["S"] for page in pages for one in page["Items"]}
