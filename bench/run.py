@@ -9,11 +9,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import results, stream
+from bench import admission, results, stream
 from eventlake.errors import TerminalError
 from laptop import entry
 
-BENCHMARKS: dict[str, Callable[[], results.Measured]] = {"stream": stream.measure}
+BENCHMARKS: dict[str, Callable[[], results.Measured]] = {"admission": admission.measure, "stream": stream.measure}
 
 
 def main() -> int:
