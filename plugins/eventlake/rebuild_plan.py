@@ -136,6 +136,6 @@ def _landings_by_table(
     for name in shown:
         home = table_of_pair(name.event_type, name.event_subtype, contracts)
         # rows leave only for a table that this plan fills
-        if home != name.table and home in tables:
+        if home in tables:
             tables.setdefault(name.table, set())
     return tables

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+from itertools import combinations
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,13 +21,14 @@ from eventlake.rebuild_plan import (
     tables_of_rebuild,
 )
 from tests.lake_model import Contract, Line, ModelLake
+from tests.single_draws import builds_at_once, subsets_at_once, tuples_at_once
 
 DAYS = ("2026-11-18", "2026-11-19", "2026-11-20", "2026-11-21")
 CONTRACTS = frozenset({("payment", "order"), ("lesson", "exercise")})
 
 # ---------------------------------------------------------------- the plan
 
-pairs = st.sampled_from([("payment", "order"), ("lesson", "exercise"), ("mystery", "thing"), ("payment", "unknown")])
+PAIRS = (("payment", "order"), ("lesson", "exercise"), ("mystery", "thing"), ("payment", "unknown"))
 
 
 def spanned(number: int, pair: tuple[str, str], first: int, length: int, size: int, is_error: bool) -> LoadedLanding:
@@ -35,37 +39,28 @@ def spanned(number: int, pair: tuple[str, str], first: int, length: int, size: i
 
 
 loaded_landings = st.lists(
-    st.builds(
-        spanned,
-        st.integers(0, 40),
-        pairs,
-        st.integers(0, 3),
-        st.integers(0, 2),
-        st.integers(0, 100),
-        st.booleans(),
-    ),
+    builds_at_once(spanned, range(41), PAIRS, range(4), range(3), range(101), (False, True)),
     max_size=15,
     unique_by=lambda one: one.landing.identity,
 )
-some_days = st.sets(st.sampled_from(DAYS), min_size=1)
-shown_names = st.sets(
-    st.builds(
-        ShownName,
-        st.sampled_from(["events.uncontracted", "events.payment_events"]),
-        st.sampled_from(["payment", "lesson", "mystery"]),
-        st.sampled_from(["order", "exercise", "thing"]),
-    )
+some_days = subsets_at_once(DAYS).filter(len)
+SHOWN_NAMES = tuple(
+    ShownName(table, event_type, event_subtype)
+    for table in ("events.uncontracted", "events.payment_events")
+    for event_type in ("payment", "lesson", "mystery")
+    for event_subtype in ("order", "exercise", "thing")
 )
+shown_names = subsets_at_once(SHOWN_NAMES)
 
 
-def plan(loaded: list[LoadedLanding], days: set[str], shown: set[ShownName] | None = None) -> LoadPlan:
+def plan(loaded: list[LoadedLanding], days: Set[str], shown: Set[ShownName] | None = None) -> LoadPlan:
     bases = {"events.payment_events": 7}
     return plan_rebuild("d-0123456789-g1", loaded, sorted(days), CONTRACTS, bases, shown or (), "k", "now", ["r"])
 
 
 @given(loaded_landings, some_days, shown_names)
 def test_every_landing_that_touches_the_days_is_read_for_each_table_that_takes_its_names(
-    loaded: list[LoadedLanding], days: set[str], shown: set[ShownName]
+    loaded: list[LoadedLanding], days: Set[str], shown: Set[ShownName]
 ) -> None:
     made = plan(loaded, days, shown)
     assert (made.kind, set(made.days), made.left_waiting) == (LoadKind.REBUILD, days, 0)
@@ -85,7 +80,7 @@ def test_every_landing_that_touches_the_days_is_read_for_each_table_that_takes_i
 
 
 @given(loaded_landings, some_days)
-def test_a_plan_survives_its_text(loaded: list[LoadedLanding], days: set[str]) -> None:
+def test_a_plan_survives_its_text(loaded: list[LoadedLanding], days: Set[str]) -> None:
     made = plan(loaded, days)
     again = LoadPlan.from_json(made.to_json())
     assert again.to_json() == made.to_json()
@@ -103,8 +98,8 @@ def test_a_name_that_got_a_contract_leaves_the_table_of_those_without() -> None:
     assert [table.table for table in plan([order], {DAYS[0]}, other).tables] == ["events.payment_events"]
 
 
-@given(loaded_landings, st.sets(st.sampled_from(["payment", "lesson"])))
-def test_types_narrow_a_rebuild_and_none_means_all(loaded: list[LoadedLanding], types: set[str]) -> None:
+@given(loaded_landings, subsets_at_once(("payment", "lesson")))
+def test_types_narrow_a_rebuild_and_none_means_all(loaded: list[LoadedLanding], types: Set[str]) -> None:
     kept = list(of_types(loaded, types))
     if not types:
         assert kept == loaded
@@ -153,19 +148,27 @@ def a_lake(copies: list[tuple[int, int, int]], agree: bool) -> ModelLake:
     return ModelLake(landings, WHOLE)  # type: ignore[arg-type]  # a list is a sequence
 
 
-copies = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2), st.integers(0, 3)), max_size=14)
-names = st.sets(st.sampled_from("abcd"), min_size=1)
-acts = st.lists(st.one_of(st.tuples(st.just("load"), names), st.tuples(st.just("rebuild"), some_days)), max_size=8)
+copies = st.lists(tuples_at_once(range(6), range(3), range(4)), max_size=14)
+Doing = tuple[str, Set[str]]
+DOINGS: list[Doing] = [
+    (what, frozenset(some))
+    for what, things in (("load", "abcd"), ("rebuild", DAYS))
+    for size in range(1, 5)
+    for some in combinations(things, size)
+]
+acts = st.lists(st.sampled_from(DOINGS), max_size=8)
 
 
-def act(lake: ModelLake, doings: list[tuple[str, set[str]]]) -> None:
+def act(lake: ModelLake, doings: list[Doing]) -> None:
     for what, which in doings:
         lake.load(which) if what == "load" else lake.rebuild(which)
 
 
 @given(copies, acts, acts)
 def test_loads_and_rebuilds_in_any_order_and_overlap_give_the_same_content(
-    lines: list[tuple[int, int, int]], one_way: list[tuple[str, set[str]]], another: list[tuple[str, set[str]]]
+    lines: list[tuple[int, int, int]],
+    one_way: list[Doing],
+    another: list[Doing],
 ) -> None:
     first, second = a_lake(lines, agree=True), a_lake(lines, agree=True)
     act(first, [*one_way, ("load", set("abcd"))])
@@ -176,7 +179,7 @@ def test_loads_and_rebuilds_in_any_order_and_overlap_give_the_same_content(
 
 @given(copies, acts, some_days)
 def test_a_rebuild_under_the_same_contract_changes_nothing(
-    lines: list[tuple[int, int, int]], doings: list[tuple[str, set[str]]], days: set[str]
+    lines: list[tuple[int, int, int]], doings: list[Doing], days: Set[str]
 ) -> None:
     """Whatever copies say: the winner of a uuid is kept, and so is the lineage of its row."""
     lake = a_lake(lines, agree=False)
@@ -188,7 +191,7 @@ def test_a_rebuild_under_the_same_contract_changes_nothing(
 
 @given(copies, acts, acts)
 def test_a_rebuild_of_all_days_is_what_the_new_contract_would_have_given(
-    lines: list[tuple[int, int, int]], doings: list[tuple[str, set[str]]], later: list[tuple[str, set[str]]]
+    lines: list[tuple[int, int, int]], doings: list[Doing], later: list[Doing]
 ) -> None:
     # given: loaded under one contract, rebuilt under another, with whatever in between
     lake, fresh = a_lake(lines, agree=True), a_lake(lines, agree=True)
@@ -210,7 +213,7 @@ def test_a_rebuild_of_all_days_is_what_the_new_contract_would_have_given(
 
 @given(copies, acts, some_days)
 def test_a_rebuild_leaves_other_days_alone(
-    lines: list[tuple[int, int, int]], doings: list[tuple[str, set[str]]], days: set[str]
+    lines: list[tuple[int, int, int]], doings: list[Doing], days: Set[str]
 ) -> None:
     lake = a_lake(lines, agree=False)
     act(lake, doings)
