@@ -109,6 +109,18 @@ def test_days_follow_their_contract_row_by_row_and_others_stay(lake: DiskLake) -
     # and again: nothing more on that day, and now the other one
     assert diff_of(rebuild(lake, landings, DAYS)) == (0, 0, 1, {}, ["2026-11-20"])
 
+    # and back: the column that no contract knows any more stays, and is empty in what is written anew
+    lake.define({"payment/order": PAYMENT}, {"payment": SUITE})
+    assert diff_of(rebuild(lake, landings, DAYS)) == (1, 1, 0, {}, ["2026-11-21"])
+    rows = lake.rows(f"SELECT event_uuid u, colour c FROM {TABLE} ORDER BY event_date, event_uuid")
+    assert [tuple(row) for row in rows] == [
+        (a_uuid(4), "red"),
+        (a_uuid(6), None),
+        (a_uuid(1), None),
+        (a_uuid(3), None),
+        (a_uuid(5), None),
+    ]
+
 
 def test_a_name_moves_to_the_table_that_its_contract_made(lake: DiskLake) -> None:
     # given: two names without a contract, one of which also came by an error object

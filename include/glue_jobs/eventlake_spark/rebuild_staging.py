@@ -124,7 +124,8 @@ def _written(
         rows = kept.drop(_HOME.strip("`"), _IS_READ.strip("`")).unionByName(rows, allowMissingColumns=True)
         rows = layout.spread(rows, PARTITION, F.expr(layout.bucket))
     (
-        rows.writeTo(f"{table.identifier}.branch_{batch.branch}")
+        table.filled_up(rows)
+        .writeTo(f"{table.identifier}.branch_{batch.branch}")
         .option("snapshot-property.eventlake.load_id", load_id)
         .option("snapshot-property.eventlake.job_run_id", job_run_id)
         .option("fanout-enabled", "false")

@@ -159,7 +159,8 @@ def _write(batch: Batch, load_id: str, job_run_id: str) -> None:
     """Appends the loaded rows to the attempt's branch and looks at what landed there."""
     batch.table.create_branch(batch.branch)
     (
-        batch.loaded_rows.writeTo(f"{batch.table.identifier}.branch_{batch.branch}")
+        batch.table.filled_up(batch.loaded_rows)
+        .writeTo(f"{batch.table.identifier}.branch_{batch.branch}")
         .option("snapshot-property.eventlake.load_id", load_id)
         .option("snapshot-property.eventlake.job_run_id", job_run_id)
         .option("fanout-enabled", "false")

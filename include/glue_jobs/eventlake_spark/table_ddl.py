@@ -113,6 +113,12 @@ class IcebergTable:
         """What the branch shows now. With the table's columns of today, while a snapshot has those of its time."""
         return self._session.sql(f"SELECT * FROM {self.identifier} VERSION AS OF '{branch}' WHERE {where}")
 
+    def filled_up(self, rows: DataFrame) -> DataFrame:
+        """The rows with every column and field of the table: what no contract knows any more is null in them."""
+        if self.sql_types == {field.name: field.dataType.simpleString() for field in rows.schema.fields}:
+            return rows
+        return self._session.createDataFrame([], self._spark_schema()).unionByName(rows, allowMissingColumns=True)
+
     def staged(self, branch: str) -> Staged:
         """What the branch shows now."""
         self._table.refresh()
