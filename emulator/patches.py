@@ -178,6 +178,10 @@ FIXES = (
         ),
         calls=("services.dynamodb:_normalize_table_name",),
     ),
+    Fix(
+        "dynamodb_statements",
+        replaces=("services._dynamodb_keywords:_tokenize", "services.dynamodb:_parse_partiql"),
+    ),
     Fix("s3_storage_metrics", replaces=(), calls=("services.s3:_buckets", "services.s3:_object_versions")),
     Fix("glue_job_metrics", replaces=()),
     Fix("state_change_events", replaces=(), calls=("services.eventbridge:_put_events", *_RESPONSES)),

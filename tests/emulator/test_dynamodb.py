@@ -235,6 +235,33 @@ def test_an_item_whose_time_is_over_is_deleted(emulator: Emulator, name: str) ->
     assert {one["k"]["S"] for one in dynamodb.scan(TableName=name)["Items"]} == {"to_come", "never"}
 
 
+@promised(
+    "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ql-reference.multiplestatements.batching.html",
+    closed_by="dynamodb_statements",
+    only_here="times the emulator",
+)
+def test_a_statement_that_was_seen_before_costs_less_than_a_new_one(emulator: Emulator, name: str) -> None:
+    dynamodb = make_table(emulator, name)
+    fields = [f"f{number}" for number in range(60)]
+    text = f"INSERT INTO \"{name}\" VALUE {{'k': ?, " + ", ".join(f"'{field}': ?" for field in fields) + "}"
+
+    def seconds(number: int, spaces: str) -> float:
+        parameters = [[{"S": f"{number}-{one}-{len(spaces)}"}, *([{"S": "x"}] * len(fields))] for one in range(25)]
+        statements = [
+            {"Statement": text + spaces * one, "Parameters": parameters[one]} for one in range(len(parameters))
+        ]
+        started = time.perf_counter()
+        responses = dynamodb.batch_execute_statement(Statements=statements)["Responses"]
+        taken = time.perf_counter() - started
+        assert not any("Error" in response for response in responses)
+        return taken
+
+    # a blank more or less makes no other statement, but another text
+    known = min(seconds(number, "") for number in range(15))
+    new = min(seconds(number, " " * (number + 1)) for number in range(15))
+    assert known < 0.8 * new, (known, new)
+
+
 def test_a_table_that_outgrows_the_memory_answers_as_before(
     another_emulator: Callable[..., Emulator], name: str
 ) -> None:
