@@ -12,8 +12,10 @@ from tests.journeys.lake import Lake
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Lake]:
-    """A folder for a lake; whatever still runs from it afterwards is stopped, and is a failure."""
-    one = Lake(home=tmp_path_factory.mktemp("lake"), prefix="lake-journey")
+    """A folder for a lake; whatever still runs from it afterwards is stopped, and is a failure. A module
+    that wants DAGs to keep their schedules names them in KEPT_SCHEDULES."""
+    kept_schedules = getattr(request.module, "KEPT_SCHEDULES", ())
+    one = Lake(tmp_path_factory.mktemp("lake"), "lake-journey", kept_schedules=kept_schedules)
     failed_before = request.session.testsfailed
     yield one
     if one.processes():

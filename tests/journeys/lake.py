@@ -9,12 +9,15 @@ import os
 import shlex
 import subprocess
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from eventlake.settings import Settings
 from laptop.airflow_api import AirflowApi, RunEnd
+from laptop.home import ENVIRONMENTS, Home
+from laptop.programs import airflow_process_environment
 from tests.journeys.independent_reader import LakeReader
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -28,6 +31,8 @@ class Lake:
 
     home: Path
     prefix: str
+    # schedules that stay in force; of all others no run starts but those that a test triggers
+    kept_schedules: Sequence[str] = field(default=(), kw_only=True)
 
     def make(self, *words: str, may_fail: bool = False) -> str:
         """What a command printed. A failure shows all of it, and the tails of the lake's logs."""
@@ -57,9 +62,9 @@ class Lake:
         }
 
     def choices(self) -> dict[str, str]:
-        """What this lake is told: its own folder, name and port, and no run but those that a test triggers."""
+        """What this lake is told: its own folder, name and port, and which schedules are in force."""
         names = ("LOAD", "CLOSE", "CRAWL", "WATCH", "AUDIT")
-        schedules = {f"LAKE_{name}_SCHEDULE": "none" for name in names}
+        schedules = {f"LAKE_{name}_SCHEDULE": "none" for name in names if name not in self.kept_schedules}
         return schedules | {"LAKE_HOME": str(self.home), "LAKE_PREFIX": self.prefix, "LAKE_UI_PORT": "0"}
 
     def variables(self) -> dict[str, str]:
@@ -87,6 +92,21 @@ class Lake:
             [f"{dag_id} {run.run_id} is {run.state}, not {expect}", *airflow.failure_logs(dag_id, run.run_id)]
         )
         return run
+
+    def airflow_command(self, *words: str) -> None:
+        """Airflow's own command line, in the environment of the lake's Airflow processes."""
+        home, settings = Home(self.home), Settings.from_env(self.variables())
+        ports = home.last_ports()
+        assert ports is not None
+        ended = subprocess.run(
+            [str(ENVIRONMENTS / "workers/bin/airflow"), *words],
+            env=airflow_process_environment(home, ports, settings, scheduled=True) | self.choices(),
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_TIMEOUT_SECONDS,
+            check=False,
+        )
+        assert ended.returncode == 0, f"airflow {shlex.join(words)}:\n{ended.stdout}\n{ended.stderr}"
 
     def processes(self) -> list[str]:
         """Command lines that mention this lake's folder: nobody else's do."""

@@ -31,11 +31,11 @@ def handler(event, context):
 """
 
 
-def simulate(folder: Path, name: str, events: int, seed: int) -> tuple[Path, dict[str, Any]]:
+def simulate(folder: Path, name: str, events: int, seed: int, *options: str) -> tuple[Path, dict[str, Any]]:
     """A file of events and its oracle."""
     output, oracle = folder / f"{name}.ndjson.gz", folder / f"{name}.oracle.json"
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    command = [sys.executable, "-m", "simulator", "--events", str(events), "--seed", str(seed), "--now", now]
+    command = [sys.executable, "-m", "simulator", "--events", str(events), "--seed", str(seed), "--now", now, *options]
     subprocess.run([*command, "--output", str(output), "--oracle", str(oracle)], cwd=CHECKOUT, check=True, timeout=120)
     return output, json.loads(oracle.read_text())
 
