@@ -53,8 +53,8 @@ why: ## one record's story: UUID=...
 contract: ## draft contracts for the event names of INPUT=file.ndjson[.gz]
 	$(RUN) --with laptop -- scripts/draft_contracts.py
 
-bench: ## measure, and write bench/RESULTS.md [ONLY=stream] [BENCH_SECONDS=n]
-	$(RUN) $(LAKE) -- bench/run.py
+bench: ## measure, and write bench/RESULTS.md [ONLY=load,stream] [BENCH_EVENTS=n] [BENCH_SECONDS=n]
+	$(RUN) $(LAKE),bench -- bench/run.py
 
 check: ## contracts, suites and rollups: valid, and no breaking edit
 	$(RUN) --with laptop -- scripts/check_definitions.py

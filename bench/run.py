@@ -9,11 +9,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import admission, results, stream
+from bench import admission, growth, load, results, stream
 from eventlake.errors import TerminalError
 from laptop import entry
 
-BENCHMARKS: dict[str, Callable[[], results.Measured]] = {"admission": admission.measure, "stream": stream.measure}
+BENCHMARKS: dict[str, Callable[[], results.Measured]] = {
+    "admission": admission.measure,
+    "growth": growth.measure,
+    "load": load.measure,
+    "stream": stream.measure,
+}
 
 
 def main() -> int:

@@ -273,7 +273,7 @@ def become(command: list[str], environment_name: str, seconds: float) -> NoRetur
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--with", dest="parts", default="", help="laptop, workers, jobs, emulator, dev, jars")
+    parser.add_argument("--with", dest="parts", default="", help="laptop, workers, jobs, emulator, dev, bench, jars")
     parser.add_argument("--as-is", default="", help="what must be there already; nothing is installed")
     parser.add_argument("--run-in", default="laptop", help="the environment that runs the command")
     parser.add_argument("command", nargs="*")

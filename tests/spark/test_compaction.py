@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 import compact_tables
+from disk_lake.lake import DiskLake
 from eventlake.compaction import CompactionEntry, CompactionPlan, parse_compaction_receipt
 from eventlake_spark import compaction
 from tests.builders import a_uuid
-from tests.spark.disk_lake import DiskLake
 from tests.spark.test_load_events import PAYMENT, a_payment
 
 TABLE = "events.payment_events"

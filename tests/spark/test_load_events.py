@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
+from disk_lake.lake import DiskLake
 from eventlake.errors import TerminalError
 from eventlake.layout import Area
 from eventlake.receipt import parse_receipt
 from eventlake_spark import stage
 from tests.builders import a_sequence_number, a_uuid
-from tests.spark.disk_lake import DiskLake, Written, a_line
+from tests.spark.event_lines import Written, a_line
 
 PAYMENT = {
     "title": "An order was paid",

@@ -8,13 +8,14 @@ from collections.abc import Collection, Sequence
 from random import Random
 from typing import Any
 
+from disk_lake.lake import DiskLake
 from eventlake.layout import Area
 from eventlake.load_plan import Landing
 from eventlake.rebuild_plan import LoadedLanding, ShownName, of_types, plan_rebuild
 from eventlake.receipt import parse_receipt
 from tests.builders import a_sequence_number, a_uuid
 from tests.lake_model import TABLE, Contract, Line, ModelLake
-from tests.spark.disk_lake import DiskLake, a_line
+from tests.spark.event_lines import a_line
 from tests.spark.test_load_events import PAYMENT, SUITE, a_payment
 
 DAYS = ("2026-11-19", "2026-11-20", "2026-11-21")

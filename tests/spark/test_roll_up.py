@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 import roll_up
+from disk_lake.lake import LAKE, DiskLake
 from eventlake.definitions import build_bundle
 from eventlake.rollup_plan import RollupEntry, RollupPlan, parse_rollup_receipt
 from eventlake_spark.rollup_staging import over_views
-from tests.spark.disk_lake import LAKE, DiskLake, a_line
+from tests.spark.event_lines import a_line
 
 CONTRACTS = {
     "payment/order": {
@@ -55,7 +56,7 @@ class Rollups:
         plan = RollupPlan(f"roll-{self.runs}", "2026-11-21T08:10:00Z", key, (entry,))
         prefix, run_id = f"s3://{LAKE}/control/rollups/roll-{self.runs}/", f"jr_rollup_{self.runs}"
         self.lake.store.create(f"{prefix}plan.json", plan.to_json())
-        self.lake._tables.add("rollups.money")
+        self.lake.tables.add("rollups.money")
         argv = ["--JOB_RUN_ID", run_id, "--plan_uri", f"{prefix}plan.json", "--receipt_prefix", prefix]
         assert roll_up.main(argv, self.lake.store, self.lake.session) == expected_exit
         text = self.lake.store.read(f"{prefix}receipt-{run_id}.json")
@@ -80,7 +81,7 @@ def rollups(lake: DiskLake) -> Rollups:
 
 
 def pay(lake: DiskLake, number: int, amount: str, days_ago: int) -> None:
-    from tests.spark.disk_lake import Written
+    from tests.spark.event_lines import Written
 
     created_at = NOON_21ST - days_ago * SECONDS_OF_A_DAY
     line = a_line(

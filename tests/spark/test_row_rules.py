@@ -15,7 +15,7 @@ from eventlake.row_rules import explain_line
 from eventlake_spark.row_parsing import TableLines, parse_expression
 from eventlake_spark.row_rules import is_bad
 from tests.builders import a_uuid
-from tests.spark.disk_lake import Written, a_line
+from tests.spark.event_lines import Written, a_line
 
 ORDER = {
     "type": "object",

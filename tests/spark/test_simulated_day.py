@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
+from disk_lake.lake import DiskLake
 from eventlake.admission import Candidate, examine
 from eventlake.enrichment import split_event_name
 from simulator.oracle import Oracle
 from simulator.stream import lines
 from simulator.traffic import Traffic
 from tests.builders import CODE_HASH, EIGHT_O_CLOCK_SECONDS, an_arrival
-from tests.spark.disk_lake import DiskLake
 
 INCLUDE = Path(__file__).parents[2] / "include"
 TRAFFIC = Traffic(

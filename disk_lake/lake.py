@@ -1,6 +1,6 @@
-"""A lake in a folder: objects as files, the jobs run for real on them, and a worker that publishes without asking.
+"""Objects as files, the jobs run for real on them, and a worker that publishes without asking.
 
-Belongs here: what a test of a job would otherwise repeat. What does not belong here: assertions.
+What does not belong here: the lines of objects (tests/spark/event_lines.py, bench/event_copies.py).
 """
 
 from __future__ import annotations
@@ -19,13 +19,11 @@ from typing import IO, Any
 from pyspark.sql import SparkSession
 
 import load_events
-from eventlake.admission import Candidate, examine
 from eventlake.definitions import build_bundle
 from eventlake.layout import Area, event_prefix
 from eventlake.load_plan import ERRORS_AREA, Landing, LoadPlan, plan_load
 from eventlake_spark.objects import already_there, split_uri
 from eventlake_spark.table_ddl import open_table
-from tests.builders import CODE_HASH, a_uuid, an_arrival, an_event
 
 RAW, LAKE = "a-raw", "a-lake"
 _runs = count(1)
@@ -105,11 +103,13 @@ class DiskLake:
         self, *landings: Landing, load_id: str = "load_events-0123456789-g1", expected_exit: int = 0
     ) -> dict[str, Any]:
         """Plans the landings, runs the job, gives its receipt."""
+        return self.run(self.plan(*landings, load_id=load_id), expected_exit)
+
+    def plan(self, *landings: Landing, load_id: str) -> LoadPlan:
         bases = {table: self.main_of(table) for table in self.tables}
-        plan = plan_load(
+        return plan_load(
             load_id, landings, self.pairs, bases, (), 10**9, self.definitions_key, "2026-11-21T08:05:00Z", ("raw",)
         )
-        return self.run(plan, expected_exit)
 
     def run(self, plan: LoadPlan, expected_exit: int = 0) -> dict[str, Any]:
         tables = [entry.table for entry in plan.tables]
@@ -171,27 +171,3 @@ class DiskLake:
         for table in self.tables:
             self.session.sql(f"DROP TABLE IF EXISTS glue_catalog.{table} PURGE")
         shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def a_line(number: int = 1, arrived_at_ms: int | None = None, shard_id: str | None = None, **fields: Any) -> bytes:
-    """An event as raw holds it, sent as record `number`. What is Written(...) stays as it is written."""
-    event = an_event(**{"event_uuid": a_uuid(number), **fields})
-    body = "{" + ",".join(f"{json.dumps(name)}:{_written(value)}" for name, value in event.items()) + "}"
-    options: dict[str, Any] = {"number": number}
-    if arrived_at_ms is not None:
-        options["arrived_at_ms"] = arrived_at_ms
-    if shard_id is not None:
-        options["shard_id"] = shard_id
-    examined = examine(an_arrival(body.encode(), **options), CODE_HASH)
-    assert isinstance(examined, Candidate), examined
-    return examined.line
-
-
-class Written(str):
-    """A JSON value as its sender wrote it."""
-
-    __slots__ = ()
-
-
-def _written(value: Any) -> str:
-    return str(value) if isinstance(value, Written) else json.dumps(value)
