@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import TypeVar
 
 from py4j.java_gateway import java_import
@@ -66,10 +67,18 @@ def start_session(application: str, size_bytes: int) -> SparkSession:
     session.sparkContext.setLogLevel("ERROR")
     for name in _JAVA_NAMES:
         java_import(session._jvm, name)
+    _keep_type_test(session)
     if size_bytes < BYTES_WORTH_COMPILING:
         for name, value in _INTERPRETED.items():
             session.conf.set(name, value)
     return session
+
+
+def _keep_type_test(session: SparkSession) -> None:
+    """py4j ends each walk over a Java collection by an exception, of which PySpark asks a dozen times whether it is of
+    some class. The class that answers is in a package, which no import makes known: so it is looked up here, once."""
+    answering = session._jvm.py4j.reflection.TypeUtil
+    session._jvm.py4j = SimpleNamespace(reflection=SimpleNamespace(TypeUtil=answering))
 
 
 def in_parallel(
