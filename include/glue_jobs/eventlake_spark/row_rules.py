@@ -209,8 +209,9 @@ def _wrong_tokens(type_rules: list[RowRule], shapes: Shapes) -> Iterator[str]:
     # beyond every double: get_json_object would write it as a text
     huge = rf'"(?:{fields})"\s*:\s*-?[0-9]+(?:\.[0-9]*)?[eE]\+?[0-9]{{3,}}'
     wrong.append(f"value RLIKE {text(huge)}")
-    # the pattern begins with a sign that it can be searched by; a name with a quote before it costs a second look
-    suspicious = text(rf'"(?:{"|".join([*_suspicions_of_texts(texts), *_suspicions_of_exact_numbers(exacts)])})')
+    # only before a name is a quote that follows these signs: half of the quotes need not be looked at
+    suspicions = "|".join([*_suspicions_of_texts(texts), *_suspicions_of_exact_numbers(exacts)])
+    suspicious = text(rf'[{{,]\s*+"(?:{suspicions})')
     suspected = f"(value RLIKE {suspicious} OR contains(value, {text(_ESCAPED_NAME)}))"
     yield f"({suspected} AND ({' OR '.join(wrong)}))"
     lossy = []
