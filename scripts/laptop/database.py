@@ -48,7 +48,14 @@ def as_ordinary_user() -> list[str]:
 
 def server_command(home: Home, *, durable: bool) -> list[str]:
     """What to supervise. A lake that is thrown away after a demo does not wait for the disk."""
-    settings = {"listen_addresses": "", "unix_socket_permissions": "0700", "max_connections": "100"}
+    settings = {
+        "listen_addresses": "",
+        "unix_socket_permissions": "0700",
+        "max_connections": "100",
+        # a scheduler that is killed in the middle leaves its connection to its workers, and with it the locks that
+        # make the next scheduler pass over the same runs for ever
+        "idle_in_transaction_session_timeout": "60s",
+    }
     if not durable:
         settings |= {"fsync": "off", "full_page_writes": "off"}
     settings["synchronous_commit"] = "off"

@@ -22,6 +22,8 @@ import pytest
 from eventlake.settings import Settings
 from eventlake_aws.balance_books import balance
 from eventlake_aws.clients import Clients
+from laptop import database
+from laptop.home import Home
 from tests.laptop.conftest import Laptop
 
 WAIT_SECONDS = 60
@@ -108,6 +110,18 @@ def test_status_names_every_program(up: Laptop) -> None:
     assert ended.code == 0
     assert all(f"{name} " in ended.out for name in PROGRAMS)
     assert ended.out.count("running") == len(PROGRAMS)
+
+
+def test_locks_of_a_killed_scheduler_are_given_back(up: Laptop) -> None:
+    """Its workers keep its connection open: only the database can end a transaction that nobody goes on with."""
+    show = "SHOW idle_in_transaction_session_timeout"
+    asked = subprocess.run(
+        [str(database.binaries() / "psql"), "-h", str(Home(up.home).run), "-U", "postgres", "-At", "-c", show],
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert asked.stdout.strip() == "1min", asked
 
 
 def test_a_query_of_nothing_yet(up: Laptop) -> None:
