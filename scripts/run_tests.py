@@ -77,6 +77,7 @@ STAGES: tuple[tuple[tuple[Group, ...], ...], ...] = (
             Group("ruff", 120, check=("ruff", "check", "--output-format=concise", ".")),
             Group("mypy", 480, check=("mypy", "plugins", "scripts", "bench")),
             Group("rules", 360),
+            Group("simulator", 360),
             Group("house", 360),
             Group("functions", 360),
             Group("dags", 600),
