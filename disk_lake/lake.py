@@ -73,7 +73,7 @@ class DiskLake:
         body, digest = build_bundle(contracts, suites or {}, rollups or {})
         self.definitions_key = f"control/definitions/{digest}-{next(_runs)}.json"
         self.store.create(f"s3://{LAKE}/{self.definitions_key}", body)
-        self.pairs = {tuple(name.split("/")) for name in contracts}  # type: ignore[misc]
+        self.pairs = {(name.partition("/")[0], name.partition("/")[2]) for name in contracts}
 
     def land(
         self,

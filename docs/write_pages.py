@@ -42,8 +42,8 @@ old ([`checkpoints.py`](../emulator/checkpoints.py)), and the first line of the 
 what moment that is. What was answered later is gone in all of them alike, the stream included, so the books still
 balance. What others remember of it stays: Airflow's database is ahead then. A run that asks for a load that is gone
 fails and says so (clear the task that plans), and a type whose load was open at that moment waits until its writer's
-lease ends, two hours at most. A checkpoint outlives the process, not the machine: the bodies of objects are not forced
-to the disk.
+lease ends, two hours at most. A full disk ends the server as a kill does. A checkpoint outlives the process, not the
+machine: the bodies of objects are not forced to the disk.
 """
 
 

@@ -13,9 +13,11 @@ Environment (all optional):
     EMULATOR_JOBS_DRIVER_MEMORY   2g
     EMULATOR_JOBS_JAVA_OPTIONS    quick to start; empty for runs of many minutes, which full compilation serves better
     EMULATOR_CHECKPOINT_SECONDS   20: how old what survives a kill is at most, but for the time that writing takes
+    EMULATOR_ROWS_IN_MEMORY       10000: of a table or a shard, before any lie on disk (row_store.py)
     EMULATOR_FAULTS         a JSON file of faults to inject, tests only (emulator/faults.py)
     EMULATOR_WITHOUT        names of fixes to leave out, comma separated, tests only (emulator/patches.py)
-Healthy when GET /_ministack/health answers 200. Exit: 0 after a stop, 2 when it cannot start (one line says why).
+Healthy when GET /_ministack/health answers 200. Exit: 0 after a stop, 2 when it cannot start, 3 when
+the disk is full (one line says why).
 
 Belongs in here: environment, start, stop. Does not belong here: what AWS does (one module a service).
 """

@@ -26,6 +26,8 @@ PLAN: dict[str, Any] = {
     "nothing_to_do": False,
     "leased": [],
 }
+# nothing of it is read on these ways
+NO_CONTEXT: Any = {}
 LEASED = {"nothing_to_do": True, "leased": ["type#payment"]}
 
 
@@ -41,20 +43,20 @@ def test_a_taken_lease_is_awaited_without_a_worker_and_asked_for_again() -> None
     firsts: list[bool] = []
     operator = an_operator([LEASED, LEASED, PLAN], firsts)
     with pytest.raises(TaskDeferred) as deferred:
-        operator.execute({})  # type: ignore[arg-type]
+        operator.execute(NO_CONTEXT)
     assert deferred.value.trigger.serialize()[1]["watched"] == ["lease:eventlake-local-leases/type#payment"]
     since = deferred.value.kwargs["waiting_since"]
     # somebody else was faster
     with pytest.raises(TaskDeferred) as again:
-        operator.execute_complete({}, {"states": {}}, since)  # type: ignore[arg-type]
+        operator.execute_complete(NO_CONTEXT, {"states": {}}, since)
     assert again.value.kwargs["waiting_since"] == since
-    assert operator.execute_complete({}, {"states": {}}, since) == PLAN  # type: ignore[arg-type]
+    assert operator.execute_complete(NO_CONTEXT, {"states": {}}, since) == PLAN
     assert firsts == [True, False, False]
 
 
 def test_patience_ends_and_is_retried() -> None:
     with pytest.raises(TransientError, match="type#payment in other hands"):
-        an_operator([LEASED], []).execute_complete({}, {}, 1.0)  # type: ignore[arg-type]
+        an_operator([LEASED], []).execute_complete(NO_CONTEXT, {}, 1.0)
 
 
 class Planning:

@@ -313,7 +313,7 @@ class Lake:
         return {
             "table": table,
             "event_type": planned.event_type,
-            "base_snapshot_id": None if shown.current_snapshot() is None else shown.current_snapshot().snapshot_id,  # type: ignore[union-attr]
+            "base_snapshot_id": None if (current := shown.current_snapshot()) is None else current.snapshot_id,
             "staged_snapshot_id": self.replace(table, paths, written, branch, properties) if has_news else None,
             "branch": branch,
             "counts": {"lines": lines, "loaded": len(rows), **counted},
