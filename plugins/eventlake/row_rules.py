@@ -244,7 +244,9 @@ def _is_broken(rule: RowRule, event: Mapping[str, Any]) -> bool:
             isinstance(holder, dict) and holder.get(rule.path[-1]) is None for holder in _values(event, rule.path[:-1])
         )
     if rule.keyword == "type":
-        return not all(is_of_type(value, rule.argument) for value in _values(event, rule.path, every_occurrence=True))
+        # an earlier value of a repeated name has to be readable, too; as a text, everything is
+        every = rule.argument != "string"
+        return not all(is_of_type(value, rule.argument) for value in _values(event, rule.path, every_occurrence=every))
     if rule.keyword == "compare":
         return not all(_compares(value, rule.argument, event) for value in _values(event, rule.path))
     judge = _JUDGES[rule.keyword]

@@ -127,6 +127,12 @@ def test_of_a_repeated_name_the_last_counts_but_every_type_has_to_be_right() -> 
     assert broken_names(properties, '{"count": "1", "count": 1}') == ["count.type"]
 
 
+def test_of_a_repeated_text_only_the_last_counts() -> None:
+    properties = {"note": {"type": "string"}}
+    assert broken_names(properties, '{"note": 5, "note": "x"}') == []
+    assert broken_names(properties, '{"note": "x", "note": 5}') == ["note.type"]
+
+
 def test_if_then_binds_only_where_the_condition_holds() -> None:
     keywords: dict[str, Any] = {
         "if_": {"properties": {"state": {"const": "paid"}}, "required": ["state"]},

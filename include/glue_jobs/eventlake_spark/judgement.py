@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
-from eventlake_spark.row_parsing import TableLines, column_expressions, content_hash, parse_expression, quoted
+from eventlake_spark.row_parsing import TableLines, column_expressions, content, content_hash, parse_expression, quoted
 from eventlake_spark.row_rules import is_bad
 
 # gzip bytes of raw that one task reads, judges and writes in good time (about 50,000 events)
@@ -27,7 +27,7 @@ LOADED, DUPLICATE, CONFLICT, BAD, KNOWN = "loaded", "duplicate", "conflict", "ba
 # beside the table's own columns; no contract can name a field so
 VERDICT, HASH, ORIGINAL = "`the verdict`", "`the content`", "`the line`"
 _IS_BAD, _BUCKET, _IS_KNOWN = "`is bad`", "`the bucket`", "`is known`"
-_PLACE, _FIRST_HASH, _IS_WINNER = "`the place`", "`the first content`", "`is the winner`"
+_PLACE, _FIRST_ONE, _IS_WINNER = "`the place`", "`the first one`", "`is the winner`"
 _FIRST = "ingested_at, shard_id, length(sequence_number), sequence_number"
 
 
@@ -100,20 +100,18 @@ def judged_lines(
             kept_load_id = f"CASE WHEN {_IS_WINNER} THEN `held load` ELSE load_id END"
     in_order = f"{_IS_WINNER} DESC, {same_object} DESC, {_FIRST}" if is_winner != "false" else _FIRST
     among_equals = f"OVER (PARTITION BY event_date, {_BUCKET}, event_uuid, {_IS_BAD} ORDER BY {in_order})"
-    ranked = typed.selectExpr(
-        "*", f"{content_hash(lines)} AS {HASH}", f"{is_known} AS {_IS_KNOWN}", f"{is_winner} AS {_IS_WINNER}"
-    ).selectExpr(
-        "*",
-        f"row_number() {among_equals} AS {_PLACE}",
-        f"first_value({HASH}) {among_equals} AS {_FIRST_HASH}",
+    own = content(lines)
+    ranked = typed.selectExpr("*", f"{is_known} AS {_IS_KNOWN}", f"{is_winner} AS {_IS_WINNER}").selectExpr(
+        "*", f"row_number() {among_equals} AS {_PLACE}", f"first_value({own}) {among_equals} AS {_FIRST_ONE}"
     )
+    # few lines have an equal before them: only of those the content is written out
     verdict = (
         f"CASE WHEN {_IS_BAD} THEN '{BAD}' WHEN {_IS_KNOWN} THEN '{KNOWN}' WHEN {_PLACE} = 1 THEN '{LOADED}'"
-        f" WHEN {HASH} = {_FIRST_HASH} THEN '{DUPLICATE}' ELSE '{CONFLICT}' END"
+        f" WHEN to_json({own}) = to_json({_FIRST_ONE}) THEN '{DUPLICATE}' ELSE '{CONFLICT}' END"
     )
     return ranked.selectExpr(
         *(f"{kept_load_id} AS load_id" if name == "load_id" else quoted(name) for name in columns),
         f"{verdict} AS {VERDICT}",
-        HASH if only_days else f"CASE WHEN {_IS_KNOWN} THEN {HASH} END AS {HASH}",
+        f"{content_hash(lines) if only_days else f'CASE WHEN {_IS_KNOWN} THEN {content_hash(lines)} END'} AS {HASH}",
         f"CASE WHEN ({verdict}) NOT IN ('{LOADED}', '{DUPLICATE}') THEN {ORIGINAL} END AS {ORIGINAL}",
     )

@@ -4,9 +4,9 @@ Belongs here: what Spark's JSON parser does not see by itself. It has the type o
 ones (the field UNREADABLE of the parsed line), but takes anything for a text, a text for an exact number, and reads no
 further than the first object of a line. Does not belong here: why a line is bad; `explain_line` tells that in Python.
 
-Texts are judged in two steps, because the exact one parses the line again: one regular expression suspects a line
-where the name of a text field is followed by something else, anywhere in it; only then are the fields looked at.
-A name repeated within one object is judged by its first value there, and by its last everywhere else.
+That is judged in two steps, because the exact one parses the line again. A text is suspected where it reads like
+another token of JSON, an exact number where its name is followed by anything but plain digits; only then the field is
+looked at as it was written.
 """
 
 from __future__ import annotations
@@ -18,17 +18,31 @@ from eventlake.contract_terms import EACH_ITEM, Comparison, Condition, Path
 from eventlake.patterns import FORMAT_PATTERNS, java_pattern
 from eventlake.row_rules import ENVELOPE_RULES, RowRule, fits_decimal
 from eventlake.table_schema import ColumnShape
-from eventlake_spark.row_parsing import UNREADABLE, WIDE_SCALE, WIDEST_DECIMAL, TableLines, quoted, text, wide_scale
+from eventlake_spark.row_parsing import (
+    CREATED,
+    INGESTED,
+    UNREADABLE,
+    WIDE_SCALE,
+    WIDEST_DECIMAL,
+    TableLines,
+    quoted,
+    text,
+    wide_scale,
+)
 
 Shapes = Mapping[str, ColumnShape]
 
+_SEQUENCE_NUMBER = ("_lake", "sequence_number")
 # the lake's own object closes a line, and it is the one that was parsed: nothing follows the first object
 _ENDS_AS_PARSED = (
     r"""(substring_index(value, '"_lake":', -1) RLIKE '^\\s*\\{[^{}]*\\}\\s*\\}\\s*$'"""
     """ AND instr(substring_index(value, '"_lake":', -1), concat('"', e._lake.sequence_number, '"')) > 0)"""
 )
-# names written with escapes hide from the search for names
-_ESCAPED_NAME = r"\u00"
+# names written with escapes hide from the search for names; they hold letters, digits and _
+_ESCAPE = r"\u00"
+_ESCAPED_NAME = r"\\u00(?:3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])"
+# how the parser shows, between line breaks, what is no text in a field of texts
+_TOKEN = r'\n(?:[\[{"]|(?:true|false|-?[0-9]+(?:\.[0-9]+)?(?:[eE][+\-]?[0-9]+)?)\n)'
 _TEXTS = r"""\[(?:\s*(?:"(?:[^"\\]++|\\.)*+"|null)\s*,?)*+\s*\]"""
 
 
@@ -37,8 +51,8 @@ def is_bad(lines: TableLines) -> str:
     shapes = lines.shapes
     broken = [
         f"e.{UNREADABLE} IS NOT NULL",
-        "CAST(e.created_datetime AS TIMESTAMP) IS NULL",
-        "CAST(e._lake.ingested_at AS TIMESTAMP) IS NULL",
+        f"{CREATED} IS NULL",
+        f"{INGESTED} IS NULL",
         f"NOT {_ENDS_AS_PARSED}",
     ]
     if lines.event_type is not None:
@@ -200,49 +214,75 @@ def _somewhere(path: Path, condition: Callable[[str], str], base: str = "e", dep
 
 
 def _wrong_tokens(type_rules: list[RowRule], shapes: Shapes) -> Iterator[str]:
-    texts = [rule.path for rule in type_rules if rule.argument == "string"]
+    # the line's end is judged as it is written, and the sequence number in it
+    texts = [rule.path for rule in type_rules if rule.argument == "string" and rule.path != _SEQUENCE_NUMBER]
     exacts = [rule.path for rule in type_rules if shape_at(rule.path, shapes).decimal is not None]
-    wrong = [*_wrong_fields(texts, "<> '\"'"), *_wrong_fields(exacts, "= '\"'")]
-    wrong += [_wrong_text(path) for path in texts if EACH_ITEM in path]
-    wrong += [_wrong_exact_number(path) for path in exacts if EACH_ITEM in path]
-    fields, _ = _names(texts)
-    # beyond every double: get_json_object would write it as a text
-    huge = rf'"(?:{fields})"\s*:\s*-?[0-9]+(?:\.[0-9]*)?[eE]\+?[0-9]{{3,}}'
-    wrong.append(f"value RLIKE {text(huge)}")
+    yield _any_wrong_text(texts)
+    yield _any_wrong_exact_number(exacts, shapes)
+
+
+def _any_wrong_text(paths: list[Path]) -> str:
+    """A text that reads like another token of JSON may have been one; how it was written is looked up only then."""
+    fields = [path for path in paths if EACH_ITEM not in path]
+    wrong = []
+    if fields:
+        pairs = ", ".join(f"struct({_read(path)} AS v, {_place(path)} AS p)" for path in fields)
+        wrong.append(f"exists(array({pairs}), f -> {_shows_token('f.v')} AND {_first_sign('f.p')} <> '\"')")
+    wrong += [f"({_shows_token(_texts_at(path))} AND {_wrong_text(path)})" for path in paths if EACH_ITEM in path]
+    names, _ = _names(paths)
+    # beyond every double: the parser shows it in quotes, and get_json_object would write it as a text
+    huge = rf'"(?:{names})"\s*:\s*-?[0-9]+(?:\.[0-9]*)?[eE]\+?[0-9]{{3,}}'
+    shown = ", ".join(_texts_at(path) for path in paths)
+    wrong.append(f"""(contains(concat_ws('\\n', '', {shown}), '\\n"') AND value RLIKE {text(huge)})""")
+    return f"({_shows_token(shown)} AND ({' OR '.join(wrong)}))"
+
+
+def _shows_token(shown: str) -> str:
+    return f"concat_ws('\\n', '', {shown}, '') RLIKE {text(_TOKEN)}"
+
+
+def _texts_at(path: Path, base: str = "e", depth: int = 0) -> str:
+    """All texts at a path, one a line."""
+    if EACH_ITEM not in path:
+        return ".".join([base, *(quoted(part) for part in path)])
+    place = path.index(EACH_ITEM)
+    array, rest = _texts_at(path[:place], base), path[place + 1 :]
+    item = f"x{depth}"
+    items = f"transform({array}, {item} -> {_texts_at(rest, item, depth + 1)})" if rest else array
+    return f"array_join({items}, '\\n')"
+
+
+def _any_wrong_exact_number(paths: list[Path], shapes: Shapes) -> str:
+    """A number is suspected where it is written as a text, with an exponent, or with more digits than are read."""
+    by_digits: dict[int, list[Path]] = {}
+    for path in paths:
+        decimal = shape_at(path, shapes).decimal
+        assert decimal is not None
+        by_digits.setdefault(wide_scale(decimal), []).append(path)
     # only before a name is a quote that follows these signs: half of the quotes need not be looked at
-    suspicions = "|".join([*_suspicions_of_texts(texts), *_suspicions_of_exact_numbers(exacts)])
+    suspicions = "|".join(each for digits, group in by_digits.items() for each in _suspicions_of_numbers(group, digits))
     suspicious = text(rf'[{{,]\s*+"(?:{suspicions})')
-    suspected = f"(value RLIKE {suspicious} OR contains(value, {text(_ESCAPED_NAME)}))"
-    yield f"({suspected} AND ({' OR '.join(wrong)}))"
-    lossy = []
-    for path in exacts:
+    # one expression for all fields outside arrays: large plans cost more than the rows of a small batch
+    places = ", ".join(_place(path) for path in paths if EACH_ITEM not in path)
+    wrong = [f"exists(array({places}), p -> {_first_sign('p')} = '\"')"] if places else []
+    wrong += [_wrong_exact_number(path) for path in paths if EACH_ITEM in path]
+    for path in paths:
         if path != ("created_at",):  # the time is cut on purpose
             # digits beyond those that are read: rather quarantined than rounded
             there = _somewhere(path, lambda value: f"{value} IS NOT NULL")
-            lossy.append(f"(value RLIKE {text(_lossy_number(path, shapes))} AND ({there}))")
-    if lossy:
-        shortest = min(
-            WIDE_SCALE,
-            *(wide_scale(decimal) for path in exacts if (decimal := shape_at(path, shapes).decimal) is not None),
-        )
-        maybe = rf"[0-9](?:[eE][0-9+\-]|\.[0-9]{{{shortest + 1},}})"
-        yield f"(value RLIKE {text(maybe)} AND ({' OR '.join(lossy)}))"
+            wrong.append(f"(value RLIKE {text(_lossy_number(path, shapes))} AND ({there}))")
+    has_escaped_name = f"contains(value, {text(_ESCAPE)}) AND value RLIKE {text(_ESCAPED_NAME)}"
+    suspected = f"(value RLIKE {suspicious} OR {has_escaped_name})"
+    return f"({suspected} AND ({' OR '.join(wrong)}))"
 
 
-def _suspicions_of_texts(paths: list[Path]) -> Iterator[str]:
+def _suspicions_of_numbers(paths: list[Path], digits: int) -> Iterator[str]:
     names, arrays = _names(paths)
+    plain = rf"(?:null|-?[0-9]++(?:\.[0-9]{{0,{digits}}}+)?+)"
     if names:
-        yield rf'(?:{names})"\s*:\s*[^"\sn]'
+        yield rf'(?:{names})"\s*+:\s*+(?!{plain}\s*+[,}}])'
     if arrays:
-        yield rf'(?:{arrays})"\s*:(?!\s*(?:null|{_TEXTS}))'
-
-
-def _suspicions_of_exact_numbers(paths: list[Path]) -> Iterator[str]:
-    names, arrays = _names(paths)
-    if names:
-        yield rf'(?:{names})"\s*:\s*"'
-    if arrays:
-        yield rf'(?:{arrays})"\s*:\s*\[[^\]"]*"'
+        yield rf'(?:{arrays})"\s*+:\s*+(?!null|\[(?:\s*+{plain}\s*+,?)*+\])'
 
 
 def _lossy_number(path: Path, shapes: Shapes) -> str:
@@ -253,7 +293,8 @@ def _lossy_number(path: Path, shapes: Shapes) -> str:
     powers = r"(?:\.[0-9]*)?[eE]-0*[1-9][0-9]|\.[0-9]{9,}[eE]" if digits >= WIDE_SCALE else r"(?:\.[0-9]*[eE]|[eE]-)"
     number = rf"-?[0-9]+(?:\.[0-9]{{{digits}}}[0-9]*[1-9]|{powers})"
     names, arrays = _names([path])
-    return rf'"{names}"\s*:\s*{number}' if names else rf'"{arrays}"\s*:\s*\[(?:[^\]]*,)?\s*{number}'
+    name = rf'"(?:{names or arrays}|[^"]*{_ESCAPED_NAME}[^"]*)"\s*:\s*'
+    return f"{name}{number}" if names else rf"{name}\[(?:[^\]]*,)?\s*{number}"
 
 
 def _names(paths: list[Path]) -> tuple[str, str]:
@@ -261,16 +302,6 @@ def _names(paths: list[Path]) -> tuple[str, str]:
     fields = dict.fromkeys(path[-1] for path in paths if path[-1] != EACH_ITEM)
     arrays = dict.fromkeys(path[-2] for path in paths if path[-1] == EACH_ITEM)
     return "|".join(fields), "|".join(arrays)
-
-
-def _wrong_fields(paths: list[Path], first_sign: str) -> Iterator[str]:
-    """One expression for all fields outside arrays: large plans cost more than the rows of a small batch."""
-    found = [text("$[*]." + ".".join(path)) for path in paths if EACH_ITEM not in path]
-    if found:
-        yield (
-            f"exists(array({', '.join(found)}),"
-            f" p -> coalesce(substring(get_json_object(concat('[', value, ']'), p), 1, 1) {first_sign}, false))"
-        )
 
 
 def _wrong_text(path: Path) -> str:
@@ -289,7 +320,7 @@ def _wrong_exact_number(path: Path) -> str:
 def _token(
     path: Path, of_value: Callable[[str], str], of_array: Callable[[str], str], base: str = "value", depth: int = 0
 ) -> str:
-    """A condition on values as they are written, quotes included: within a JSON array get_json_object keeps them."""
+    """A condition on values as they are written, quotes included."""
     if EACH_ITEM not in path:
         return of_value(_written(base, path))
     place = path.index(EACH_ITEM)
@@ -300,5 +331,14 @@ def _token(
     return f"exists(from_json({array}, 'array<string>'), {item} -> {_token(rest, of_value, of_array, item, depth + 1)})"
 
 
+def _first_sign(place: str) -> str:
+    """Of a value as it is written: within a JSON array get_json_object keeps quotes."""
+    return f"substring(get_json_object(concat('[', value, ']'), {place}), 1, 1)"
+
+
+def _place(path: Path) -> str:
+    return text("$[*]." + ".".join(path))
+
+
 def _written(base: str, path: Path) -> str:
-    return f"get_json_object(concat('[', {base}, ']'), {text('$[*].' + '.'.join(path))})"
+    return f"get_json_object(concat('[', {base}, ']'), {_place(path)})"

@@ -60,8 +60,9 @@ def stage(
     judged = judged.localCheckpoint(eager=True)
     tallies = [
         Tally(row[0], row[1], row[2], row[3])
-        for row in judged.groupBy("raw_object", VERDICT.strip("`"), F.expr("CAST(event_date AS STRING)"))
+        for row in judged.groupBy("raw_object", VERDICT.strip("`"), "event_date")
         .count()
+        .selectExpr("raw_object", VERDICT, "CAST(event_date AS STRING)", "count")
         .collect()
     ]
     batch = Batch(
