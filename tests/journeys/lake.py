@@ -34,7 +34,7 @@ class Lake:
     # schedules that stay in force; of all others no run starts but those that a test triggers
     kept_schedules: Sequence[str] = field(default=(), kw_only=True)
 
-    def make(self, *words: str, may_fail: bool = False) -> str:
+    def make(self, *words: str, may_fail: bool = False, timeout_seconds: float = COMMAND_TIMEOUT_SECONDS) -> str:
         """What a command printed. A failure shows all of it, and the tails of the lake's logs."""
         ended = subprocess.run(
             ["make", *words],
@@ -44,7 +44,7 @@ class Lake:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=COMMAND_TIMEOUT_SECONDS,
+            timeout=timeout_seconds,
             check=False,
         )
         assert may_fail or ended.returncode == 0, (
@@ -108,8 +108,11 @@ class Lake:
         )
         assert ended.returncode == 0, f"airflow {shlex.join(words)}:\n{ended.stdout}\n{ended.stderr}"
 
+    def process_ids(self) -> list[int]:
+        return [int(each.partition(":")[0]) for each in self.processes()]
+
     def processes(self) -> list[str]:
-        """Command lines that mention this lake's folder: nobody else's do."""
+        """Command lines that mention this lake's folder, each after its id: nobody else's do."""
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != os.getpid():

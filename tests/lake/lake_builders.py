@@ -9,6 +9,7 @@ import gzip
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -86,6 +87,20 @@ class Sent:
             "sequence_number": str(self.sequence_number),
             "load_id": load_id,
         }
+
+
+def _landing_item(key: str, etag: str, size_bytes: int, area: str, first: Sent | None) -> dict[str, Any]:
+    return {
+        "object_key": {"S": key},
+        "etag": {"S": etag},
+        "size_bytes": {"N": str(size_bytes)},
+        "area": {"S": area},
+        "event_type": {"S": first.event_type if first else ""},
+        "event_subtype": {"S": first.event_subtype if first else ""},
+        "landed_at": {"S": "2026-11-21T08:00:02.000Z"},
+        "status": {"S": "waiting"},
+        "waiting_slot": {"S": f"{area}#{crc32(key.encode()) % 16:02d}"},
+    }
 
 
 @dataclass
@@ -169,19 +184,22 @@ class Lake:
         packed = gzip.compress(body)
         answer = self.clients.s3.put_object(Bucket=self.settings.raw_bucket, Key=key, Body=packed)
         if is_recorded:
-            item = {
-                "object_key": {"S": key},
-                "etag": {"S": answer["ETag"].strip('"')},
-                "size_bytes": {"N": str(len(packed))},
-                "area": {"S": area},
-                "event_type": {"S": first.event_type if first else ""},
-                "event_subtype": {"S": first.event_subtype if first else ""},
-                "landed_at": {"S": "2026-11-21T08:00:02.000Z"},
-                "status": {"S": "waiting"},
-                "waiting_slot": {"S": f"{area}#{crc32(key.encode()) % 16:02d}"},
-            }
+            item = _landing_item(key, answer["ETag"].strip('"'), len(packed), area, first)
             self.clients.dynamodb.put_item(TableName=self.settings.landings_table, Item=item)
         return key
+
+    def list_landings(self, keys: Sequence[str], first: Sent) -> None:
+        """Only their items, of objects that are nowhere; in batches, for there may be many."""
+        items = [_landing_item(key, f"etag-{number}", 1_000, "raw", first) for number, key in enumerate(keys)]
+        batches = [items[start : start + 25] for start in range(0, len(items), 25)]
+
+        def write(batch: Sequence[Any]) -> None:
+            requests = [{"PutRequest": {"Item": item}} for item in batch]
+            answer = self.clients.dynamodb.batch_write_item(RequestItems={self.settings.landings_table: requests})
+            assert not answer["UnprocessedItems"]
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(write, batches))
 
     def landing(self, key: str) -> dict[str, Any]:
         answer = self.clients.dynamodb.query(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -272,3 +273,19 @@ def planned_landings(lake: Lake, run_id: str) -> int:
         lake.clients, lake.settings, dag_id="load_events", run_id=run_id, areas=["raw"], now=NOW
     )
     return int(answer["landings"])
+
+
+@pytest.mark.long  # two minutes of writing what is then read in seconds
+def test_a_hundred_thousand_landings_that_wait_are_planned_within_a_minute(lake: Lake) -> None:
+    # given: what piles up when loads stand still for days
+    day = "raw/event_type=payment/event_subtype=order/year=2026/month=11/day=21"
+    lake.list_landings([f"{day}/{number:06d}.gz" for number in range(100_000)], FIRST)
+    # when
+    started = time.monotonic()
+    answer, plan = planned(lake)
+    seconds = time.monotonic() - started
+    # then
+    assert answer["landings"] == len({landing.identity for landing in plan.landings}) == 100_000
+    assert answer["left_waiting"] == 0
+    print(f"planned and stored in {seconds:.1f} s")
+    assert seconds < 60
