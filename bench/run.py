@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import admission, growth, load, results, stream
+from bench import admission, growth, load, readers, results, stream
 from eventlake.errors import TerminalError
 from laptop import entry
 
@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, Callable[[], results.Measured]] = {
     "admission": admission.measure,
     "growth": growth.measure,
     "load": load.measure,
+    "readers": readers.measure,
     "stream": stream.measure,
 }
 

@@ -22,7 +22,7 @@ def main(order: dict[str, Any]) -> None:
     (entry,) = receipt["tables"]
     table = f"glue_catalog.{entry['table']}"
     for back in range(1, order["days"] + 1):
-        lake.session.sql(f"INSERT INTO {table} {_earlier_day(lake.session.table(table).columns, entry, back)}")
+        lake.session.sql(f"INSERT INTO {table} {earlier_day(lake.session.table(table).columns, entry, back)}")
     full = lake.main_of(entry["table"])
     rows = lake.session.table(table).count()
     spent: dict[str, list[dict[str, Any]]] = {"none": [], "all": []}
@@ -39,14 +39,16 @@ def main(order: dict[str, Any]) -> None:
     tell({"history_rows": rows, **spent})
 
 
-def _earlier_day(columns: list[str], entry: dict[str, Any], back: int) -> str:
+def earlier_day(columns: list[str], entry: dict[str, Any], back: int, where: str = "true", hint: str = "") -> str:
+    """A query for the rows that a load staged, so many days back and with other uuids."""
     made = {
         "event_uuid": f"concat('{0xF0000000 + back:08x}', substr(event_uuid, 9))",
         "event_date": f"date_sub(event_date, {back})",
         "created_datetime": f"created_datetime - INTERVAL {back} DAYS",
     }
     select = ", ".join(f"{made.get(name, f'`{name}`')} AS `{name}`" for name in columns)
-    return f"SELECT {select} FROM glue_catalog.{entry['table']} VERSION AS OF {entry['staged_snapshot_id']}"
+    rows = f"glue_catalog.{entry['table']} VERSION AS OF {entry['staged_snapshot_id']}"
+    return f"SELECT {f'/*+ {hint} */' if hint else ''} {select} FROM {rows} WHERE {where}"
 
 
 if __name__ == "__main__":
