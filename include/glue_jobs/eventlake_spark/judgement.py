@@ -26,7 +26,7 @@ BYTES_OF_ONE_FILE = 64 * 1024**2
 LOADED, DUPLICATE, CONFLICT, BAD, KNOWN = "loaded", "duplicate", "conflict", "bad", "known"
 # beside the table's own columns; no contract can name a field so
 VERDICT, HASH, ORIGINAL = "`the verdict`", "`the content`", "`the line`"
-_IS_BAD, _BUCKET, _IS_KNOWN = "`is bad`", "`the bucket`", "`is known`"
+_IS_BAD, _BUCKET = "`is bad`", "`the bucket`"
 _PLACE, _FIRST_ONE, _IS_WINNER = "`the place`", "`the first one`", "`is the winner`"
 _FIRST = "ingested_at, shard_id, length(sequence_number), sequence_number"
 
@@ -85,33 +85,51 @@ def judged_lines(
         typed = typed.where(f"event_date IN ({days}) OR event_date IS NULL")
     typed = typed.observe(counted, F.count(F.lit(1)).alias("lines"))
     typed = layout.spread(typed.selectExpr("*", f"{layout.bucket} AS {_BUCKET}"), "event_date", _BUCKET)
-    is_known, is_winner, same_object, kept_load_id = "false", "false", "false", "load_id"
-    if published is not None:
-        bucket = layout.bucket.replace("event_uuid", "`held uuid`")
-        held = published.rows.selectExpr("*", f"{bucket} AS `held bucket`")
-        held = layout.spread(held, "`held day`", "`held bucket`")
-        same = f"event_date = `held day` AND {_BUCKET} = `held bucket` AND event_uuid = `held uuid` AND NOT {_IS_BAD}"
-        typed = typed.hint("merge").join(held, F.expr(same), "left")
+    is_known, kept_load_id = "false", "load_id"
+    if published is None:
+        judged = _among_equals(typed, lines, _FIRST)
+    elif published.are_all_kept:
+        # readers' rows have no say in which line is first: so near them, the lines need not be sorted a second time
+        judged = _beside_published(_among_equals(typed, lines, _FIRST), published, layout)
+        is_known = "`held uuid` IS NOT NULL"
+    else:
+        # the winner of a uuid stays the winner while its line is there, whatever else turned up since
+        is_winner = "coalesce(shard_id = `held shard` AND sequence_number = `held number`, false)"
+        same_object = "coalesce(raw_object = `held object`, false)"
+        beside = _beside_published(typed, published, layout).selectExpr("*", f"{is_winner} AS {_IS_WINNER}")
+        judged = _among_equals(beside, lines, f"{_IS_WINNER} DESC, {same_object} DESC, {_FIRST}")
         is_known = "`held uuid` IS NOT NULL AND `is kept`"
-        if not published.are_all_kept:
-            # the winner of a uuid stays the winner while its line is there, whatever else turned up since
-            is_winner = "coalesce(shard_id = `held shard` AND sequence_number = `held number`, false)"
-            same_object = "coalesce(raw_object = `held object`, false)"
-            kept_load_id = f"CASE WHEN {_IS_WINNER} THEN `held load` ELSE load_id END"
-    in_order = f"{_IS_WINNER} DESC, {same_object} DESC, {_FIRST}" if is_winner != "false" else _FIRST
-    among_equals = f"OVER (PARTITION BY event_date, {_BUCKET}, event_uuid, {_IS_BAD} ORDER BY {in_order})"
-    own = content(lines)
-    ranked = typed.selectExpr("*", f"{is_known} AS {_IS_KNOWN}", f"{is_winner} AS {_IS_WINNER}").selectExpr(
-        "*", f"row_number() {among_equals} AS {_PLACE}", f"first_value({own}) {among_equals} AS {_FIRST_ONE}"
-    )
-    # few lines have an equal before them: only of those the content is written out
-    verdict = (
-        f"CASE WHEN {_IS_BAD} THEN '{BAD}' WHEN {_IS_KNOWN} THEN '{KNOWN}' WHEN {_PLACE} = 1 THEN '{LOADED}'"
-        f" WHEN to_json({own}) = to_json({_FIRST_ONE}) THEN '{DUPLICATE}' ELSE '{CONFLICT}' END"
-    )
-    return ranked.selectExpr(
+        kept_load_id = f"CASE WHEN {_IS_WINNER} THEN `held load` ELSE load_id END"
+    verdict = f"CASE WHEN {is_known} AND NOT {_IS_BAD} THEN '{KNOWN}' ELSE {VERDICT} END"
+    hashed = content_hash(lines) if only_days else f"CASE WHEN {is_known} THEN {content_hash(lines)} END"
+    return judged.selectExpr(
         *(f"{kept_load_id} AS load_id" if name == "load_id" else quoted(name) for name in columns),
         f"{verdict} AS {VERDICT}",
-        f"{content_hash(lines) if only_days else f'CASE WHEN {_IS_KNOWN} THEN {content_hash(lines)} END'} AS {HASH}",
+        f"{hashed} AS {HASH}",
         f"CASE WHEN ({verdict}) NOT IN ('{LOADED}', '{DUPLICATE}') THEN {ORIGINAL} END AS {ORIGINAL}",
+    )
+
+
+def _beside_published(rows: DataFrame, published: Published, layout: Layout) -> DataFrame:
+    """Each line with the row of its uuid that readers see, if there is one."""
+    bucket = layout.bucket.replace("event_uuid", "`held uuid`")
+    held = published.rows.selectExpr("*", f"{bucket} AS `held bucket`")
+    held = layout.spread(held, "`held day`", "`held bucket`")
+    same = f"event_date = `held day` AND {_BUCKET} = `held bucket` AND event_uuid = `held uuid` AND NOT {_IS_BAD}"
+    return rows.hint("merge").join(held, F.expr(same), "left")
+
+
+def _among_equals(rows: DataFrame, lines: TableLines, in_order: str) -> DataFrame:
+    """The verdict of each line among those of its uuid, the first of which is loaded."""
+    equals = f"OVER (PARTITION BY event_date, {_BUCKET}, event_uuid, {_IS_BAD} ORDER BY {in_order})"
+    own = content(lines)
+    # few lines have an equal before them: only of those the content is written out
+    verdict = (
+        f"CASE WHEN {_IS_BAD} THEN '{BAD}' WHEN {_PLACE} = 1 THEN '{LOADED}'"
+        f" WHEN to_json({own}) = to_json({_FIRST_ONE}) THEN '{DUPLICATE}' ELSE '{CONFLICT}' END"
+    )
+    return (
+        rows.selectExpr("*", f"row_number() {equals} AS {_PLACE}", f"first_value({own}) {equals} AS {_FIRST_ONE}")
+        .selectExpr("*", f"{verdict} AS {VERDICT}")
+        .drop(_PLACE.strip("`"), _FIRST_ONE.strip("`"))
     )

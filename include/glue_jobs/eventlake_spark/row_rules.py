@@ -6,7 +6,8 @@ further than the first object of a line. Does not belong here: why a line is bad
 
 That is judged in two steps, because the exact one parses the line again. A text is suspected where it reads like
 another token of JSON, an exact number where its name is followed by anything but plain digits; only then the field is
-looked at as it was written.
+looked at as it was written. There, of a name that one object repeats, the first value is found and not the last: a
+text that reads like a number is then judged by it.
 """
 
 from __future__ import annotations
