@@ -84,10 +84,16 @@ class Lake:
             variables["LAKE_AIRFLOW_URL"], variables["LAKE_AIRFLOW_USER"], variables["LAKE_AIRFLOW_PASSWORD"]
         )
 
-    def run_dag(self, dag_id: str, conf: dict[str, Any] | None = None, expect: str = "success") -> RunEnd:
+    def run_dag(
+        self,
+        dag_id: str,
+        conf: dict[str, Any] | None = None,
+        expect: str = "success",
+        timeout_seconds: float = RUN_TIMEOUT_SECONDS,
+    ) -> RunEnd:
         """Trigger a DAG over REST and wait for its end; another end than expected shows the failed tasks' logs."""
         airflow = self.airflow()
-        run = airflow.wait(dag_id, airflow.trigger(dag_id, conf), RUN_TIMEOUT_SECONDS, lambda _: None)
+        run = airflow.wait(dag_id, airflow.trigger(dag_id, conf), timeout_seconds, lambda _: None)
         assert run.state == expect, "\n".join(
             [f"{dag_id} {run.run_id} is {run.state}, not {expect}", *airflow.failure_logs(dag_id, run.run_id)]
         )

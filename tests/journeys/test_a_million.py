@@ -30,6 +30,8 @@ EVENTS = 1_000_000
 LEAST_EVENTS_PER_SECOND = 278
 LANDING_TIMEOUT_SECONDS = 900
 LOADING_TIMEOUT_SECONDS = 1_200
+# balances a million records, one by one
+CLOSING_TIMEOUT_SECONDS = 1_200
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def test_a_million_events_end_where_they_belong(busy_lake: BusyLake, tmp_path: P
         landed_seconds = time.monotonic() - started
         wait_until(lambda: rows(busy_lake) >= at_once, f"{at_once:,} rows in tables", LOADING_TIMEOUT_SECONDS)
         loaded_seconds = time.monotonic() - started
-        busy_lake.run_dag("close_day")
+        busy_lake.run_dag("close_day", timeout_seconds=CLOSING_TIMEOUT_SECONDS)
     # then
     assert EVENTS / landed_seconds >= LEAST_EVENTS_PER_SECOND
     assert reader.event_uuids() == {table: sorted(uuids) for table, uuids in oracle["tables"].items()}
