@@ -56,8 +56,8 @@ class Layout:
 
 @dataclass(frozen=True)
 class Published:
-    """Rows that readers see on the days of the batch: `held day`, `held uuid`, `is kept`, and of those that a rebuild
-    derives anew also `held shard`, `held number`, `held object`, `held load`."""
+    """Rows that readers see on the days of the batch: `held day`, `held uuid`. Where not all are kept, as in a rebuild,
+    also `is kept`, and of those that are derived anew `held shard`, `held number`, `held object`, `held load`."""
 
     rows: DataFrame
     are_all_kept: bool

@@ -86,7 +86,7 @@ def _held(session: SparkSession, table: IcebergTable, touched: Sequence[str]) ->
         return None
     days = ", ".join(f"DATE '{day}'" for day in touched)
     rows = session.sql(
-        "SELECT event_date AS `held day`, event_uuid AS `held uuid`, true AS `is kept`"
+        "SELECT event_date AS `held day`, event_uuid AS `held uuid`"
         f" FROM {table.identifier} VERSION AS OF {table.base_snapshot_id} WHERE event_date IN ({days})"
     )
     return Published(rows, are_all_kept=True)
