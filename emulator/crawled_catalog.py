@@ -16,8 +16,11 @@ from ministack.services import glue, s3
 
 from emulator import crawled_tables as tables
 from emulator import service_logs
+from emulator.faults import fault
 
 LOG_GROUP = "/aws-glue/crawlers"
+
+_RETRY_SECONDS = 0.1
 
 
 class CancelledError(Exception):
@@ -65,6 +68,8 @@ class Crawl:
             self._remove_missing(found)
 
     def _still_wanted(self) -> None:
+        while fault("crawl_hangs") and self.crawler["State"] == "RUNNING":
+            time.sleep(_RETRY_SECONDS)
         if self.crawler["State"] == "STOPPING":
             raise CancelledError
 

@@ -3,6 +3,7 @@
     {"firehose_refuse_every": 7}   every 7th record of PutRecordBatch is refused with ServiceUnavailableException
     {"outage_firehose": 1}           each request to Firehose is answered with 503 (outages.py)
     {"checkpoint_hangs": 1}          a checkpoint that is being written does not come to its end (checkpoints.py)
+    {"crawl_hangs": 1}               a crawl comes no further until it is stopped (crawled_catalog.py)
     {"clock_ahead_seconds": 86400}   what acts by time alone sees tomorrow (clock.py)
 
 Belongs in here: what may go wrong on request. Does not belong here: who lets it go wrong. Without the variable nothing

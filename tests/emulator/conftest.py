@@ -73,6 +73,14 @@ def ahead(emulator: Emulator) -> Iterator[Callable[[int], None]]:
 
 
 @pytest.fixture
+def crawls_hang(emulator: Emulator) -> Iterator[None]:
+    """On the laptop a crawl would end before the next request."""
+    emulator.fault(crawl_hangs=1)
+    yield
+    emulator.fault()
+
+
+@pytest.fixture
 def name() -> str:
     """A name that no other test uses."""
     return f"t{uuid.uuid4().hex[:12]}"

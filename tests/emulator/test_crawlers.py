@@ -29,12 +29,6 @@ def put_lines(emulator: Emulator, bucket: str, folder: str, *rows: dict[str, Any
     emulator.client("s3").put_object(Bucket=bucket, Key=f"{folder}/{file}", Body=gzip.compress(body))
 
 
-def put_what_takes_long_to_crawl(emulator: Emulator, bucket: str) -> None:
-    body = gzip.compress(b"".join(b'{"id": %d}\n' % number for number in range(10_000)))
-    for day in range(20):
-        emulator.client("s3").put_object(Bucket=bucket, Key=f"raw/event_type=x/day={day:02d}/a.gz", Body=body)
-
-
 def make_crawler(
     emulator: Emulator, name: str, exclusions: tuple[str, ...] = (), bucket: str = "", **options: Any
 ) -> None:
@@ -260,10 +254,12 @@ def test_new_columns_are_merged_in_and_partitions_inherit_the_table(emulator: Em
 
 
 @promised("https://docs.aws.amazon.com/glue/latest/webapi/API_StartCrawler.html", closed_by="glue_crawler")
-def test_a_running_crawler_refuses_a_second_start_and_any_change(emulator: Emulator, name: str) -> None:
+def test_a_running_crawler_refuses_a_second_start_and_any_change(
+    emulator: Emulator, name: str, crawls_hang: None
+) -> None:
     """CrawlerRunningException, CrawlerNotRunningException."""
     make_bucket(emulator, name)
-    put_what_takes_long_to_crawl(emulator, name)
+    put_lines(emulator, name, "raw/event_type=x/day=01", {"id": 1})
     make_crawler(emulator, name)
     glue = emulator.client("glue")
     glue.start_crawler(Name=name)
@@ -418,13 +414,15 @@ def test_a_crawl_that_was_cut_has_failed_and_can_be_started_again(
     """A crawler that stayed RUNNING for ever could never crawl again; one that looked done would be taken for it."""
     emulator = another_emulator(**CHECKPOINTS)
     make_bucket(emulator, name)
+    put_lines(emulator, name, "raw/event_type=x/day=01", {"id": 1})
     make_crawler(emulator, name)
     assert crawl(emulator, name)["LastCrawl"]["Status"] == "SUCCEEDED"
-    put_what_takes_long_to_crawl(emulator, name)
+    emulator.fault(crawl_hangs=1)
     emulator.client("glue").start_crawler(Name=name)
     emulator.wait_for_checkpoint()
     assert emulator.client("glue").get_crawler(Name=name)["Crawler"]["State"] == "RUNNING"
     emulator.stop(how)
+    emulator.fault()
     emulator.start()
     [metrics] = emulator.client("glue").get_crawler_metrics(CrawlerNameList=[name])["CrawlerMetricsList"]
     assert metrics["LastRuntimeSeconds"] > 0, "the run before is remembered"
