@@ -110,7 +110,7 @@ def load_table(
         has_news = batch.staged is not None and batch.count(LOADED)
         validation = validator.validate(batch.loaded_rows, suite) if has_news else None
         made = Outcome(table_entry(batch, reasons(quarantined), validation), quarantined, duplicate_rows(batch))
-    # one table's failure must not take the others with it; the receipt tells, and the worker holds the table
+    # one table's failure must not take the others with it; the receipt tells, and its landings go on waiting
     except Exception as error:
         _log.exception("loading %s", entry.table)
         made = Outcome(failed_entry(entry, arguments.load_id, arguments.job_run_id, error), [], [])

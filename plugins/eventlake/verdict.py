@@ -32,32 +32,63 @@ class Publish:
 
 @dataclass(frozen=True)
 class Hold:
+    """The data is in doubt: somebody has to look, and to decide."""
+
     reasons: tuple[str, ...]
 
 
-def judge(receipt: TableReceipt, plan: TablePlan, ceilings: Ceilings) -> Publish | Hold:
-    """The verdict on one table of a receipt."""
+@dataclass(frozen=True)
+class Fail:
+    """The job is in doubt, and nothing is known of the data: the next load tries again."""
+
+    reasons: tuple[str, ...]
+
+
+def judge(
+    receipt: TableReceipt | None, plan: TablePlan, ceilings: Ceilings, *, accepts_failures: bool = False
+) -> Publish | Hold | Fail:
+    """The verdict on one table of a receipt. `accepts_failures`: a person has looked at this data and takes what fails,
+    but not what has no answer."""
+    if receipt is None:
+        return Fail(("the receipt does not speak of this table",))
     if receipt.error is not None:
-        return Hold((f"error: {receipt.error}",))
-    reasons: list[str] = []
-    warnings: list[str] = []
+        return Fail((f"error: {receipt.error}",))
     difference = landings_differ(receipt, plan)
     if difference is not None:
-        reasons.append(f"not the planned objects: {difference}")
-    reasons.extend(_over_ceiling(receipt, ceilings))
-    if receipt.validation is None:
+        return Fail((f"not the planned objects: {difference}",))
+    failures, doubts, warnings = _over_ceiling(receipt, ceilings), [], []
+    for result in () if receipt.validation is None else receipt.validation.results:
+        name = result.expectation if result.column is None else f"{result.expectation}({result.column})"
+        if result.success is None:
+            doubts.append(f"no result of {name}")
+        elif not result.success and result.severity == WARNING_SEVERITY:
+            warnings.append(f"medium: {name}, {_unexpected(result)}")
+        elif not result.success and result.severity != RECORDED_SEVERITY:
+            failures.append(f"{_holding(result.severity)}: {name}, {_unexpected(result)}")
+    doubts += _doubts(receipt)
+    if accepts_failures:
+        warnings += [f"accepted: {failure}" for failure in failures]
+        failures = []
+    return Hold((*failures, *doubts)) if failures or doubts else Publish(tuple(warnings))
+
+
+def _doubts(receipt: TableReceipt) -> list[str]:
+    """Where an answer is missing as a whole."""
+    validation = receipt.validation
+    if validation is None:
         # where no row is staged there is nothing to validate; staged rows without an answer are in doubt
-        if receipt.staged_snapshot_id is not None and receipt.counts.loaded:
-            reasons.append("no validation result")
-    else:
-        for result in receipt.validation.results:
-            _sort_result(result, reasons, warnings)
-        named_failure = any(result.success is not True for result in receipt.validation.results)
-        if receipt.validation.success is None:
-            reasons.append("no validation result")
-        elif not receipt.validation.success and not named_failure:
-            reasons.append("the validation failed without naming an expectation")
-    return Hold(tuple(reasons)) if reasons else Publish(tuple(warnings))
+        is_staged = receipt.staged_snapshot_id is not None and receipt.counts.loaded
+        return ["no validation result"] if is_staged else []
+    if validation.success is None:
+        return ["no validation result"]
+    if not validation.success and all(result.success is True for result in validation.results):
+        return ["the validation failed without naming an expectation"]
+    return []
+
+
+def _holding(severity: str) -> str:
+    # an unknown severity is a slip of the pen in a suite; guessing it harmless would open the gate
+    return severity if severity in HOLDING_SEVERITIES else f"unknown severity {severity!r}"
 
 
 def _over_ceiling(receipt: TableReceipt, ceilings: Ceilings) -> list[str]:
@@ -66,21 +97,6 @@ def _over_ceiling(receipt: TableReceipt, ceilings: Ceilings) -> list[str]:
         return []
     share = f"{counts.quarantined} of {counts.lines} lines quarantined"
     return [f"{share}, over the ceiling of {ceilings.quarantine_rate:.0%}"]
-
-
-def _sort_result(result: ExpectationResult, reasons: list[str], warnings: list[str]) -> None:
-    name = result.expectation if result.column is None else f"{result.expectation}({result.column})"
-    if result.success is None:
-        reasons.append(f"no result of {name}")
-    elif result.success or result.severity == RECORDED_SEVERITY:
-        return
-    elif result.severity == WARNING_SEVERITY:
-        warnings.append(f"medium: {name}, {_unexpected(result)}")
-    elif result.severity in HOLDING_SEVERITIES:
-        reasons.append(f"{result.severity}: {name}, {_unexpected(result)}")
-    else:
-        # an unknown severity is a slip of the pen in a suite; guessing it harmless would open the gate
-        reasons.append(f"unknown severity {result.severity!r}: {name}, {_unexpected(result)}")
 
 
 def _unexpected(result: ExpectationResult) -> str:

@@ -85,6 +85,7 @@ def describe_outcome(outcome: Mapping[str, Any]) -> str:
         parts = [f"{sum(published.values())} rows into {len(published)} tables"] if published else ["nothing changed"]
     parts += [f"{outcome[name]} {name}" for name in ("duplicates", "quarantined") if outcome[name]]
     parts += [f"held: {', '.join(sorted(outcome['held']))}"] if outcome["held"] else []
+    parts += [f"failed: {', '.join(sorted(outcome['failed']))}"] if outcome["failed"] else []
     parts += [f"to be staged again by the next run: {', '.join(outcome['stale'])}"] if outcome["stale"] else []
     return f"Published: {'; '.join(parts)}. Receipt: {outcome['receipt_uri']}"
 
@@ -123,27 +124,27 @@ def require_quality(*outcomes: dict[str, Any] | None) -> None:
     for plan in (context["ti"].xcom_pull(task_ids=task_id) for task_id in PLANNING_TASKS):
         if plan is not None and plan["load_id"] not in {outcome["load_id"] for outcome in ended}:
             abandon_load(aws_clients(), SETTINGS, load_id=plan["load_id"])
-    held: list[str] = []
-    overtaken: list[str] = []
+    trouble: dict[str, list[str]] = {}
     for outcome in ended:
         alert_on_load(aws_clients(), SETTINGS, outcome=outcome, run_url=run_url(run.dag_id, run.run_id), now=now())
-        held += sorted(outcome["held"])
+        is_rebuild = outcome.get("kind") == LoadKind.REBUILD
+        trouble.setdefault("held tables", []).extend(sorted(outcome["held"]))
+        trouble.setdefault("failed tables", []).extend(sorted(outcome["failed"]))
         # landings that a load could not publish wait for the next one; nobody asks for a rebuild again by himself
-        overtaken += outcome["stale"] if outcome.get("kind") == LoadKind.REBUILD else []
-    failed = failed_tasks(context["ti"], run.dag_id, run.run_id)
-    if failed or held or overtaken:
-        note(f"Red: {describe_trouble(failed, held, overtaken)}.")
+        overtaken = outcome["stale"] if is_rebuild else []
+        trouble.setdefault("tables that somebody wrote while they were rebuilt", []).extend(overtaken)
+    trouble["failed tasks"] = failed_tasks(context["ti"], run.dag_id, run.run_id)
+    if received := describe_trouble(trouble):
+        note(f"Red: {received}.")
         raise TerminalError(
-            f"ending the run: received {describe_trouble(failed, held, overtaken)}; valid is none of it; all other "
-            "tables are published; see docs/runbooks/load-held.md, the log of the failed task, or clear plan_rebuild"
+            f"ending the run: received {received}; valid is none of it; all other tables are published; held: "
+            "docs/runbooks/load-held.md; failed: the job's log says why, and the next run tries again; a rebuild does "
+            "when you clear plan_rebuild"
         )
 
 
-def describe_trouble(failed: Sequence[str], held: Sequence[str], overtaken: Sequence[str] = ()) -> str:
-    parts = [f"failed tasks {', '.join(failed)}"] if failed else []
-    parts += [f"held tables {', '.join(held)}"] if held else []
-    parts += [f"tables that somebody wrote while they were rebuilt {', '.join(overtaken)}"] if overtaken else []
-    return " and ".join(parts)
+def describe_trouble(trouble: Mapping[str, Sequence[str]]) -> str:
+    return " and ".join(f"{what} {', '.join(names)}" for what, names in trouble.items() if names)
 
 
 def failed_tasks(instance: Any, dag_id: str, run_id: str) -> list[str]:

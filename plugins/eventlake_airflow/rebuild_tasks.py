@@ -125,5 +125,5 @@ def describe_service(day: str, load_id: str, outcome: Mapping[str, Any] | None) 
     if outcome is None:
         return f"{day} had nothing to rebuild ({load_id})."
     touched = sorted(table for table, days in outcome["days"].items() if day in days)
-    held = f"; held: {', '.join(sorted(outcome['held']))}" if outcome["held"] else ""
-    return f"{day} was rebuilt with other days by {load_id}: {', '.join(touched) or 'nothing changed'}{held}."
+    rest = [f"; {end}: {', '.join(sorted(outcome[end]))}" for end in ("held", "failed") if outcome[end]]
+    return f"{day} was rebuilt with other days by {load_id}: {', '.join(touched) or 'nothing changed'}{''.join(rest)}."

@@ -32,7 +32,7 @@ _COLUMNS: Mapping[str, Sequence[tuple[str, pa.DataType]]] = {
         ("job_run_id", pa.string()),
         ("table_name", pa.string()),
         ("event_type", pa.string()),
-        ("status", pa.string()),  # published, empty, held, stale; of a rebuild: rebuilt, unchanged, held, stale
+        ("status", pa.string()),  # published, empty; of a rebuild rebuilt, unchanged; held, stale, failed
         ("lines", pa.int64()),
         ("loaded", pa.int64()),
         ("duplicate", pa.int64()),

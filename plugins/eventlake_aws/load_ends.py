@@ -19,15 +19,17 @@ from eventlake.settings import Settings
 from eventlake_aws.control_tables import LOADS, VALIDATIONS, append_rows, read_rows
 from eventlake_aws.row_filters import all_of, equals
 
-PUBLISHED, EMPTY, HELD, STALE = "published", "empty", "held", "stale"
+PUBLISHED, EMPTY, HELD, STALE, FAILED = "published", "empty", "held", "stale", "failed"
 DONE = (PUBLISHED, EMPTY)
+# the landings of such a table go on waiting, and the next load takes them
+COMING_AGAIN = (STALE, FAILED)
 # a table that a rebuild found as it should be is not an empty load
 _STATUS_OF_REBUILD = {PUBLISHED: "rebuilt", EMPTY: "unchanged"}
 
 
 @dataclass(frozen=True)
 class TableEnd:
-    """How one table of the load ended. `reasons`: why held or stale, or the medium expectations that failed."""
+    """How one table of the load ended. `reasons`: why held, stale or failed, or the medium expectations that failed."""
 
     table: str
     status: str
@@ -120,6 +122,7 @@ def outcome_of(
         "published": {end.table: receipts[end.table].counts.loaded for end in done if end.status == PUBLISHED},
         "empty": [end.table for end in done if end.status == EMPTY],
         "held": {end.table: list(end.reasons) for end in ends if end.status == HELD},
+        "failed": {end.table: list(end.reasons) for end in ends if end.status == FAILED},
         "stale": [end.table for end in ends if end.status == STALE],
         "warnings": {end.table: list(end.reasons) for end in done if end.reasons},
         "days": {table: sorted(one.days) for table, one in receipts.items() if one.days},

@@ -20,11 +20,22 @@ from eventlake.errors import TerminalError
 from eventlake.load_plan import LoadKind, LoadPlan, TablePlan
 from eventlake.receipt import Receipt, TableReceipt, require_same_load
 from eventlake.settings import Settings
-from eventlake.verdict import Ceilings, Hold, judge
+from eventlake.verdict import Ceilings, Fail, Hold, judge
 from eventlake_aws import load_store, rebuild_requests
 from eventlake_aws.clients import Clients
 from eventlake_aws.iceberg_catalog import open_catalog
-from eventlake_aws.load_ends import DONE, EMPTY, HELD, PUBLISHED, STALE, TableEnd, outcome_of, write_load_rows
+from eventlake_aws.load_ends import (
+    COMING_AGAIN,
+    DONE,
+    EMPTY,
+    FAILED,
+    HELD,
+    PUBLISHED,
+    STALE,
+    TableEnd,
+    outcome_of,
+    write_load_rows,
+)
 from eventlake_aws.load_metrics import count_load_ended
 from eventlake_aws.load_steps import release_leases
 from eventlake_aws.publish import (
@@ -92,9 +103,10 @@ def _require_planned(plan: LoadPlan, receipt: Receipt) -> None:
 def _judged(catalog: GlueCatalog, settings: Settings, receipt: Receipt, plan: TablePlan) -> TableEnd:
     """The verdict before anything moves. A table that stands to be published has the status PUBLISHED already."""
     table = receipt.table(plan.table)
-    if table is None:
-        return TableEnd(plan.table, HELD, ("the receipt does not speak of this table",), None)
     verdict = judge(table, plan, Ceilings(settings.quarantine_rate_ceiling))
+    if isinstance(verdict, Fail):
+        return TableEnd(plan.table, FAILED, verdict.reasons, table)
+    assert table is not None, "a table without a receipt has failed"
     if isinstance(verdict, Hold):
         return TableEnd(plan.table, HELD, verdict.reasons, table)
     if table.staged_snapshot_id is None:
@@ -133,7 +145,7 @@ def _published(catalog: GlueCatalog, receipt: Receipt, end: TableEnd) -> TableEn
     """Moves main for a table that stands to be published; others end as they were judged."""
     if end.status == PUBLISHED and end.receipt is not None:
         end = _end(end.receipt, publish_table(catalog, _staged(receipt, end.receipt)), end.reasons)
-    if end.status == STALE and end.receipt is not None:
+    if end.status in COMING_AGAIN and end.receipt is not None and end.receipt.staged_snapshot_id is not None:
         # nobody will publish it, and a branch keeps its files from expiry
         drop_branch(catalog, end.table, end.receipt.branch)
     return end

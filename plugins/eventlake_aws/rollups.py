@@ -78,7 +78,7 @@ def plan_rollups(clients: Clients, settings: Settings, *, dag_id: str, run_id: s
 def publish_rollups(
     clients: Clients, settings: Settings, *, rollup_run_id: str, job_run_id: str, now: datetime
 ) -> dict[str, Any]:
-    """Publishes each rebuilt rollup; a stale one is rebuilt by the next run. Idempotent."""
+    """Publishes each rebuilt rollup; a stale or failed one is rebuilt by the next run. Idempotent."""
     papers = Papers(clients, settings, ROLLUPS_PREFIX)
     ended = papers.read_outcome(rollup_run_id)
     if ended is not None:
@@ -93,6 +93,7 @@ def publish_rollups(
         "published": {},
         "empty": [],
         "held": {},
+        "failed": {},
         "stale": [],
         "days": {},
         "ended_at": now.isoformat(),
@@ -116,7 +117,8 @@ def _publish_one(
     outcome: dict[str, Any],
 ) -> None:
     if done is None or done.error is not None:
-        outcome["held"][entry.table] = ["the receipt does not speak of it" if done is None else f"error: {done.error}"]
+        reason = "the receipt does not speak of this table" if done is None else f"error: {done.error}"
+        outcome["failed"][entry.table] = [reason]
         return
     if done.staged_snapshot_id is None:
         outcome["empty"].append(entry.table)

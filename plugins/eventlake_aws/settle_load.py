@@ -17,7 +17,7 @@ from eventlake.settings import Settings
 from eventlake_aws import landing_list, load_store
 from eventlake_aws.clients import Clients
 from eventlake_aws.landing_list import LandingOutcome
-from eventlake_aws.load_ends import DONE, HELD, PUBLISHED, STALE, TableEnd
+from eventlake_aws.load_ends import COMING_AGAIN, DONE, HELD, PUBLISHED, TableEnd
 from eventlake_aws.quarantine_rows import append_quarantine, identity_of, read_sidecar, resolve_loaded
 from eventlake_aws.row_filters import equals, one_of
 
@@ -32,11 +32,11 @@ def append_bad_rows(
     judged: Iterable[TableEnd],
     now: datetime,
 ) -> dict[str, int]:
-    """Bad rows of every table that was read, held ones too: they are why. A stale table's come again."""
+    """Bad rows of every table that was read, held ones too: they are why. Some tables come again with theirs."""
     rows = _bad_rows(clients, receipt)
-    stale_types = {end.receipt.event_type for end in judged if end.status == STALE and end.receipt is not None}
+    again = {end.receipt.event_type for end in judged if end.status in COMING_AGAIN and end.receipt is not None}
     return append_quarantine(
-        catalog, settings, [row for row in rows if row.get("event_type") not in stale_types], receipt.load_id, now
+        catalog, settings, [row for row in rows if row.get("event_type") not in again], receipt.load_id, now
     )
 
 
@@ -51,7 +51,7 @@ def resolve_published(
 
 
 def mark_landings(clients: Clients, settings: Settings, plan: LoadPlan, ends: Iterable[TableEnd]) -> None:
-    """An object of the error prefix feeds several tables: it waits if one is stale, is held if one is held."""
+    """An object of the error prefix feeds several tables: it waits if one comes again, is held if one is held."""
     status_of_table = {end.table: end.status for end in ends}
     statuses: dict[tuple[str, str], set[str]] = {}
     for table in plan.tables:
@@ -62,7 +62,7 @@ def mark_landings(clients: Clients, settings: Settings, plan: LoadPlan, ends: It
     held: list[LandingOutcome] = []
     for identity, seen in statuses.items():
         outcome = learned.get(identity, LandingOutcome(*identity, 0, None, None))
-        if STALE in seen:
+        if not seen.isdisjoint(COMING_AGAIN):
             continue
         (held if HELD in seen else loaded).append(outcome)
     landing_list.mark_loaded(clients, settings, plan.load_id, loaded)

@@ -21,6 +21,7 @@ OUTCOME: dict[str, Any] = {
     "load_id": "load_events-0123456789-g1",
     "published": {"events.lesson_events": 10, "events.payment_events": 5},
     "held": {},
+    "failed": {},
     "stale": [],
     "warnings": {},
     "duplicates": 0,

@@ -80,7 +80,7 @@ class Planning:
         monkeypatch.setattr(eventlake_aws.rebuild_steps, "plan_and_store_rebuild", plan)
         monkeypatch.setattr(eventlake_aws.rebuild_steps, "plan_and_store_asked_days", plan)
         monkeypatch.setattr(eventlake_aws.rebuild_requests, "ask_for_day", ask)
-        outcome = {"days": {"events.a_events": ["2026-11-20"]}, "held": {"events.b_events": ["x"]}}
+        outcome = {"days": {"events.a_events": ["2026-11-20"]}, "held": {"events.b_events": ["x"]}, "failed": {}}
         monkeypatch.setattr(eventlake_aws.load_store, "read_outcome", lambda *_: outcome)
 
 

@@ -170,6 +170,19 @@ def test_a_held_load_is_kept_and_released(lake: Lake) -> None:
     assert planned(lake, "run-2")[0]["landings"] == 1
 
 
+def test_a_table_that_the_job_could_not_judge_is_taken_by_the_next_load(lake: Lake) -> None:
+    # given: the job broke on payments, after it had staged something or before
+    key = lake.land([FIRST])
+    _, plan = planned(lake)
+    lake.write_receipt(plan, "jr_1", [lake.receipt_entry(plan, TABLE, "jr_1", [FIRST], error="out of memory")])
+    # when
+    outcome = published(lake, plan)
+    # then: nobody has to release anything
+    assert (outcome["failed"], outcome["held"]) == ({TABLE: ["error: out of memory"]}, {})
+    assert (lake.rows(TABLE), lake.landing(key)["status"]) == ([], "waiting")
+    assert planned(lake, "run-2")[0]["landings"] == 1
+
+
 def test_one_writer_a_type(lake: Lake) -> None:
     # given: another load holds the lease of payments
     lake.land([FIRST])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from eventlake.load_plan import Landing, TablePlan
 from eventlake.receipt import Counts, ExpectationResult, LandingReceipt, TableReceipt, Validation
-from eventlake.verdict import Ceilings, Hold, Publish, judge
+from eventlake.verdict import Ceilings, Fail, Hold, Publish, judge
 from tests.single_draws import builds_at_once
 
 PLAN = TablePlan("events.payment_events", "payment", 1, (Landing("k", "e", 1, "raw", "payment", "order"),))
@@ -45,7 +45,7 @@ def result(severity: str, success: bool | None) -> ExpectationResult:
     return ExpectationResult("expect_x", "net", severity, success, None, 3, None)
 
 
-def judged(*found: ExpectationResult, success: bool | None = None) -> Publish | Hold:
+def judged(*found: ExpectationResult, success: bool | None = None) -> Publish | Hold | Fail:
     told = all(one.success for one in found) if success is None else success
     return judge(replace(GOOD, validation=Validation(told, found)), PLAN, Ceilings())
 
@@ -78,14 +78,35 @@ def test_a_load_that_adds_nothing_needs_no_validation() -> None:
     assert judge(empty, PLAN, Ceilings()) == Publish(())
 
 
-def test_an_error_holds_whatever_else_is_good() -> None:
-    assert judge(replace(GOOD, error="out of memory"), PLAN, Ceilings()) == Hold(("error: out of memory",))
+@pytest.mark.parametrize("accepts", [False, True])
+def test_a_job_that_failed_says_nothing_of_the_data(accepts: bool) -> None:
+    broken = replace(GOOD, error="out of memory")
+    assert judge(broken, PLAN, Ceilings(), accepts_failures=accepts) == Fail(("error: out of memory",))
+    silent = judge(None, PLAN, Ceilings(), accepts_failures=accepts)
+    assert silent == Fail(("the receipt does not speak of this table",))
+    other = judge(replace(GOOD, landings=()), PLAN, Ceilings(), accepts_failures=accepts)
+    assert isinstance(other, Fail)
+    assert "1 planned objects not read" in other.reasons[0]
 
 
-def test_other_objects_than_planned_hold() -> None:
-    verdict = judge(replace(GOOD, landings=()), PLAN, Ceilings())
-    assert isinstance(verdict, Hold)
-    assert "1 planned objects not read" in verdict.reasons[0]
+def test_what_a_person_accepted_is_published_and_told() -> None:
+    found = (result("critical", False), result("high", False), result("medium", False), result("low", False))
+    receipt = replace(GOOD, counts=Counts(100, 50, 0, 50), validation=Validation(False, found))
+    assert isinstance(judge(receipt, PLAN, Ceilings()), Hold)
+    assert judge(receipt, PLAN, Ceilings(), accepts_failures=True) == Publish(
+        (
+            "medium: expect_x(net), 3 unexpected",
+            "accepted: 50 of 100 lines quarantined, over the ceiling of 25%",
+            "accepted: critical: expect_x(net), 3 unexpected",
+            "accepted: high: expect_x(net), 3 unexpected",
+        )
+    )
+
+
+def test_nobody_accepts_what_has_no_answer() -> None:
+    unanswered = Validation(None, (result("critical", False), result("low", None)))
+    verdict = judge(replace(GOOD, validation=unanswered), PLAN, Ceilings(), accepts_failures=True)
+    assert verdict == Hold(("no result of expect_x(net)", "no validation result"))
 
 
 @pytest.mark.parametrize(
