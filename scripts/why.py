@@ -122,7 +122,7 @@ def landing_of(dynamodb: Any, settings: Settings, key: str) -> str:
     if not found:
         return "its landing was never written down"
     one = found[0]
-    by = one.get("loaded_by") or one.get("held_by")
+    by = one.get("loaded_by") or one.get("held_by") or one.get("superseded_by")
     return f"{one['status']['S']}" + (f" by {by['S']}" if by else "")
 
 

@@ -1,7 +1,7 @@
 """Whether everything that was received became something, by identity of records; and if not, which records, and where.
 
 Stream half, per arrival day and type: received = admitted + duplicate + rejected + replayed.
-Table half, per type and event day: landed = loaded + quarantined + duplicate + held + waiting.
+Table half, per type and event day: landed = loaded + quarantined + duplicate + held + superseded + waiting.
 One identity counts once in each half, in that order. Counters of our own processes are not evidence and not used.
 
 Does not belong here: reading streams, buckets and tables (`eventlake_aws`: stream_census, raw_census, table_census).
@@ -32,6 +32,8 @@ UNRECORDED = 1 << 10
 LOADED_TWICE = 1 << 11
 # a line that nobody can read: known by its object only, so the stream half cannot speak of it
 UNREADABLE = 1 << 12
+# somebody decided that it is never to be loaded
+SUPERSEDED = 1 << 13
 
 _VERDICTS = ((ADMITTED, "admitted"), (DUPLICATE, "duplicate"), (REJECTED, "rejected"), (REPLAYED, "replayed"))
 _STATES = (
@@ -39,6 +41,7 @@ _STATES = (
     (QUARANTINED, "quarantined"),
     (LOAD_DUPLICATE, "duplicate"),
     (HELD, "held"),
+    (SUPERSEDED, "superseded"),
     (WAITING, "waiting"),
 )
 
@@ -175,6 +178,7 @@ class TableTally:
     quarantined: int = 0
     duplicate: int = 0
     held: int = 0
+    superseded: int = 0
     waiting: int = 0
     differences: int = 0
 
@@ -314,5 +318,5 @@ def _stream_tally(day: str, event_type: str, counts: Counter[str]) -> StreamTall
 
 
 def _table_tally(day: str, event_type: str, counts: Counter[str]) -> TableTally:
-    names = ("landed", "loaded", "quarantined", "duplicate", "held", "waiting", "differences")
+    names = ("landed", "loaded", "quarantined", "duplicate", "held", "superseded", "waiting", "differences")
     return TableTally(day, event_type, *(counts[name] for name in names))

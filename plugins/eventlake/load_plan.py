@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from eventlake.errors import TerminalError
+from eventlake.release import Release
 from eventlake.settings import EVENTS_DATABASE, UNCONTRACTED_TABLE
 
 ERRORS_AREA = "errors"
@@ -84,6 +85,8 @@ class LoadPlan:
     # of a rebuild: the event days it derives anew, and who asked for them
     days: tuple[str, ...] = ()
     requests: tuple[str, ...] = ()
+    # of a load of landings that another one held: the decision that let them go
+    release: Release | None = None
 
     @property
     def landings(self) -> tuple[Landing, ...]:
@@ -115,6 +118,7 @@ class LoadPlan:
             "kind": self.kind,
             "days": list(self.days),
             "requests": list(self.requests),
+            "release": self.release.to_json() if self.release else None,
         }
         return json.dumps(body, separators=(",", ":")).encode()
 
@@ -143,6 +147,7 @@ class LoadPlan:
                 kind=LoadKind(body.get("kind", LoadKind.LOAD)),
                 days=tuple(body.get("days", ())),
                 requests=tuple(body.get("requests", ())),
+                release=Release.from_json(body["release"]) if body.get("release") else None,
             )
         except (ValueError, KeyError, TypeError) as error:
             raise TerminalError(
@@ -182,6 +187,7 @@ def plan_load(
     definitions_key: str,
     created_at: str,
     areas: Sequence[str] = (),
+    release: Release | None = None,
 ) -> LoadPlan:
     """Oldest first up to the ceiling, at least one; a landing any of whose tables is leased elsewhere waits whole."""
     tables: dict[str, list[Landing]] = defaultdict(list)
@@ -201,7 +207,9 @@ def plan_load(
         for table in wanted:
             tables[table].append(landing)
     entries = table_plans(tables, base_snapshots)
-    return LoadPlan(load_id, created_at, definitions_key, tuple(areas), entries, left_waiting, taken_bytes)
+    return LoadPlan(
+        load_id, created_at, definitions_key, tuple(areas), entries, left_waiting, taken_bytes, release=release
+    )
 
 
 def table_plans(

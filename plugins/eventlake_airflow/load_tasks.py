@@ -23,7 +23,7 @@ from eventlake_airflow.schedules import SETTINGS
 if TYPE_CHECKING:
     from eventlake_aws.clients import Clients
 
-PLANNING_TASKS = ("plan_load", "plan_rebuild")
+PLANNING_TASKS = ("plan_load", "plan_rebuild", "plan_release")
 BLAMED_STATES = ("failed", "upstream_failed")
 
 

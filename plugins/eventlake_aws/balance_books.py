@@ -164,6 +164,7 @@ def _write_books(
             "quarantined": tally.quarantined,
             "waiting": tally.waiting,
             "held": tally.held,
+            "superseded": tally.superseded,
         }
         for tally in struck.tables
     ]
@@ -200,6 +201,7 @@ def _summary(
         "quarantined": dict(quarantined),
         "waiting": sum(tally.waiting for tally in struck.tables),
         "held": sum(tally.held for tally in struck.tables),
+        "superseded": sum(tally.superseded for tally in struck.tables),
         "residual": len(differences),
         "differences": [_named(difference) for difference in differences[:_SAMPLES]],
         "stations": dict(Counter(difference.station.value for difference in differences)),

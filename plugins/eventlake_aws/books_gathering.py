@@ -34,7 +34,7 @@ from eventlake_aws.table_census import (
 )
 
 _VERDICT_MARKS = {"duplicate": books.DUPLICATE, "rejected": books.REJECTED, "replayed": books.REPLAYED}
-_STATUS_MARKS = {"waiting": books.WAITING, "held": books.HELD}
+_STATUS_MARKS = {"waiting": books.WAITING, "held": books.HELD, "superseded": books.SUPERSEDED}
 # the stream tells a record's arrival in one precision, the function writes it in another
 EDGE = timedelta(seconds=1)
 

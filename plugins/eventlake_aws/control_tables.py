@@ -1,7 +1,7 @@
 """What the lake knows about itself, as Iceberg tables: their columns, made when absent, appended to with patience.
 
 Who fills them: loads and validations by publishing, books by `balance_books`, crawls by `crawl_report`, days by
-closing a day, quarantine.rows by `quarantine_rows`.
+closing a day, releases by `release_steps`, quarantine.rows by `quarantine_rows`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ VALIDATIONS = "control.validations"
 BOOKS = "control.books"
 DAYS = "control.days"
 CRAWLS = "control.crawls"
+RELEASES = "control.releases"
 
 _TIME = pa.timestamp("us", tz="UTC")
 
@@ -87,6 +88,7 @@ _COLUMNS: Mapping[str, Sequence[tuple[str, pa.DataType]]] = {
         ("quarantined", pa.int64()),
         ("waiting", pa.int64()),
         ("held", pa.int64()),
+        ("superseded", pa.int64()),
         ("differences", pa.int64()),
         ("stations", pa.string()),  # JSON object: station -> number of records
         ("samples", pa.string()),  # JSON list of identities
@@ -112,6 +114,16 @@ _COLUMNS: Mapping[str, Sequence[tuple[str, pa.DataType]]] = {
         ("seen", pa.string()),
         ("expected", pa.string()),
         ("crawled_at", _TIME),
+    ),
+    RELEASES: (
+        ("release_id", pa.string()),  # the load that took the landings, or the name of the decision against them
+        ("load_id", pa.string()),  # the load that held them
+        ("action", pa.string()),  # gate again, publish anyway, supersede
+        ("event_types", pa.string()),
+        ("landings", pa.int64()),
+        ("reason", pa.string()),
+        ("decided_by", pa.string()),
+        ("decided_at", _TIME),
     ),
     QUARANTINE_TABLE: (
         ("event_type", pa.string()),

@@ -5,7 +5,7 @@ Does not belong here: writing a new landing (the function record_landing).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +18,7 @@ from eventlake_aws.clients import Clients
 WAITING_INDEX = "waiting"
 _THREADS = 8
 _BATCH_GET_MOST = 100
+_HELD_BY_LOAD = "#status = :held AND held_by = :load"
 
 
 @dataclass(frozen=True)
@@ -96,60 +97,57 @@ def mark_held(clients: Clients, settings: Settings, load_id: str, outcomes: Iter
 
 def mark_undone(clients: Clients, settings: Settings, load_id: str, landings: Iterable[Landing]) -> int:
     """loaded by this load -> held by it, until it is released: its rows were taken back."""
-    client = clients.dynamodb
-
-    def undo(landing: Landing) -> bool:
-        return _update(
-            client,
-            settings,
-            landing.identity,
-            "SET #status = :held, held_by = :load REMOVE loaded_by",
-            "#status = :loaded AND loaded_by = :load",
-            {":held": {"S": "held"}, ":loaded": {"S": "loaded"}, ":load": {"S": load_id}},
-            {"#status": "status"},
-        )
-
-    with ThreadPoolExecutor(_THREADS) as pool:
-        return sum(pool.map(undo, landings))
+    return _change_all(
+        clients,
+        settings,
+        landings,
+        "SET #status = :held, held_by = :load REMOVE loaded_by",
+        "#status = :loaded AND loaded_by = :load",
+        lambda landing: {"held": "held", "loaded": "loaded", "load": load_id},
+    )
 
 
 def mark_rebuilt(clients: Clients, settings: Settings, load_id: str, landings: Iterable[Landing]) -> int:
     """Notes a rebuild beside the load: what it dropped as duplicates is said by its papers, too."""
-    client = clients.dynamodb
-
-    def mark(landing: Landing) -> bool:
-        return _update(
-            client,
-            settings,
-            landing.identity,
-            "ADD rebuilt_by :load",
-            "#status = :loaded",
-            {":load": {"SS": [load_id]}, ":loaded": {"S": "loaded"}},
-            {"#status": "status"},
-        )
-
-    with ThreadPoolExecutor(_THREADS) as pool:
-        return sum(pool.map(mark, landings))
+    return _change_all(
+        clients,
+        settings,
+        landings,
+        "ADD rebuilt_by :load",
+        "#status = :loaded",
+        lambda landing: {"load": {load_id}, "loaded": "loaded"},
+    )
 
 
 def mark_released(clients: Clients, settings: Settings, load_id: str, landings: Iterable[Landing]) -> int:
     """held by this load -> waiting."""
-    client = clients.dynamodb
+    return _change_all(
+        clients,
+        settings,
+        landings,
+        "SET #status = :waiting, waiting_slot = :slot REMOVE held_by",
+        _HELD_BY_LOAD,
+        lambda landing: {
+            "waiting": "waiting",
+            "held": "held",
+            "load": load_id,
+            "slot": waiting_slot(Area(landing.area), landing.object_key),
+        },
+    )
 
-    def release(landing: Landing) -> bool:
-        slot = waiting_slot(Area(landing.area), landing.object_key)
-        return _update(
-            client,
-            settings,
-            landing.identity,
-            "SET #status = :waiting, waiting_slot = :slot REMOVE held_by",
-            "#status = :held AND held_by = :load",
-            {":waiting": {"S": "waiting"}, ":held": {"S": "held"}, ":load": {"S": load_id}, ":slot": {"S": slot}},
-            {"#status": "status"},
-        )
 
-    with ThreadPoolExecutor(_THREADS) as pool:
-        return sum(pool.map(release, landings))
+def mark_superseded(
+    clients: Clients, settings: Settings, load_id: str, release_id: str, landings: Iterable[Landing]
+) -> int:
+    """held by this load -> superseded, for good: no load and no rebuild takes it."""
+    return _change_all(
+        clients,
+        settings,
+        landings,
+        "SET #status = :superseded, superseded_by = :release REMOVE held_by",
+        _HELD_BY_LOAD,
+        lambda landing: {"superseded": "superseded", "held": "held", "load": load_id, "release": release_id},
+    )
 
 
 def landing_of_item(item: Mapping[str, Any]) -> Landing:
@@ -207,6 +205,28 @@ def _mark_all(
 
     with ThreadPoolExecutor(_THREADS) as pool:
         return sum(pool.map(mark, outcomes))
+
+
+def _change_all(
+    clients: Clients,
+    settings: Settings,
+    landings: Iterable[Landing],
+    expression: str,
+    condition: str,
+    values: Callable[[Landing], Mapping[str, str | set[str]]],
+) -> int:
+    """Says how many fulfilled the condition. `values`: texts, and sets of texts."""
+    client = clients.dynamodb
+
+    def change(landing: Landing) -> bool:
+        typed = {
+            f":{name}": {"S": value} if isinstance(value, str) else {"SS": sorted(value)}
+            for name, value in values(landing).items()
+        }
+        return _update(client, settings, landing.identity, expression, condition, typed, {"#status": "status"})
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        return sum(pool.map(change, landings))
 
 
 def _update(

@@ -1,4 +1,4 @@
-"""What the tasks of a load do between the clock and the job: open it, free its leases, release what it held.
+"""What the tasks of a load do between the clock and the job: open it, free its leases.
 
 Each function gathers, lets `eventlake` decide, and acts. Publishing is in `publish_load`.
 """
@@ -70,18 +70,6 @@ def abandon_load(clients: Clients, settings: Settings, *, load_id: str) -> dict[
     """Frees the leases of a load whose job failed for good, so that the next run need not wait for their expiry."""
     plan = load_store.read_plan(clients, settings, load_id)
     return {"released": release_all(clients, settings, leases_of(plan), load_id)}
-
-
-def release_load(clients: Clients, settings: Settings, *, load_id: str, dry_run: bool, now: datetime) -> dict[str, Any]:
-    """What this load held waits again, and the next load takes it. A dry run only counts."""
-    plan = load_store.read_plan(clients, settings, load_id)
-    records = landing_list.landing_records(clients, settings, (landing.identity for landing in plan.landings))
-    held = [record.landing for record in records.values() if record.status == "held" and record.held_by == load_id]
-    released = 0 if dry_run else landing_list.mark_released(clients, settings, load_id, held)
-    _LOG.info(
-        json.dumps({"decision": "release_load", "load_id": load_id, "landings": len(held), "at": now.isoformat()})
-    )
-    return {"load_id": load_id, "landings": len(held) if dry_run else released, "dry_run": dry_run}
 
 
 def release_leases(clients: Clients, settings: Settings, plan: LoadPlan) -> list[str]:

@@ -68,7 +68,7 @@ def publish_load(
     _require_planned(plan, receipt)
     catalog = open_catalog(settings)
     with ThreadPoolExecutor(_THREADS) as pool:
-        judged = list(pool.map(lambda table: _judged(catalog, settings, receipt, table), plan.tables))
+        judged = list(pool.map(lambda table: _judged(catalog, settings, receipt, plan, table), plan.tables))
     if plan.kind is LoadKind.REBUILD:
         ends = _publish_all(catalog, receipt, judged)
         quarantined = settle_rebuild(clients, catalog, settings, plan, receipt, ends, now)
@@ -100,17 +100,18 @@ def _require_planned(plan: LoadPlan, receipt: Receipt) -> None:
         )
 
 
-def _judged(catalog: GlueCatalog, settings: Settings, receipt: Receipt, plan: TablePlan) -> TableEnd:
+def _judged(catalog: GlueCatalog, settings: Settings, receipt: Receipt, plan: LoadPlan, entry: TablePlan) -> TableEnd:
     """The verdict before anything moves. A table that stands to be published has the status PUBLISHED already."""
-    table = receipt.table(plan.table)
-    verdict = judge(table, plan, Ceilings(settings.quarantine_rate_ceiling))
+    table = receipt.table(entry.table)
+    accepts_failures = plan.release is not None and plan.release.accepts_failures
+    verdict = judge(table, entry, Ceilings(settings.quarantine_rate_ceiling), accepts_failures=accepts_failures)
     if isinstance(verdict, Fail):
-        return TableEnd(plan.table, FAILED, verdict.reasons, table)
+        return TableEnd(entry.table, FAILED, verdict.reasons, table)
     assert table is not None, "a table without a receipt has failed"
     if isinstance(verdict, Hold):
-        return TableEnd(plan.table, HELD, verdict.reasons, table)
+        return TableEnd(entry.table, HELD, verdict.reasons, table)
     if table.staged_snapshot_id is None:
-        return TableEnd(plan.table, EMPTY, verdict.warnings, table)
+        return TableEnd(entry.table, EMPTY, verdict.warnings, table)
     return _end(table, inspect_staged(catalog, _staged(receipt, table)), verdict.warnings)
 
 

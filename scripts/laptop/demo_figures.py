@@ -21,7 +21,7 @@ from eventlake_aws.control_tables import BOOKS, LOADS
 from laptop.tables import published_rows
 
 STREAM_COLUMNS = ("received", "admitted", "duplicate", "rejected", "replayed", "in_flight")
-TABLE_COLUMNS = ("landed", "loaded", "load_duplicate", "quarantined", "waiting", "held")
+TABLE_COLUMNS = ("landed", "loaded", "load_duplicate", "quarantined", "waiting", "held", "superseded")
 ENDED_LOADS = ("published", "empty")
 
 

@@ -35,12 +35,13 @@ EXPECTED = {
     "close_day.py": ["close_day"],
     "crawl_raw.py": ["crawl_raw"],
     "load_events.py": ["load_events"],
+    "release_load.py": ["release_load"],
     "replay_events.py": ["replay_events"],
     "watch_stream.py": ["watch_stream"],
 }
 # no clock triggers these
-BY_HAND = ["replay_events"]
-LOADING = ["close_day", "load_events", "replay_events"]
+BY_HAND = ["release_load", "replay_events"]
+LOADING = ["close_day", "load_events", "release_load", "replay_events"]
 REBUILD_CHAIN = ["plan_rebuild", "stage_rebuild", "publish_rebuild"]
 LOAD_CHAIN = ["plan_load", "stage_load", "publish_load", "plan_rollups", "stage_rollups", "publish_rollups"]
 DAG_IDS = sorted(dag_id for dag_ids in EXPECTED.values() for dag_id in dag_ids)
@@ -175,6 +176,12 @@ def test_load_events_goes_in_order(dags: dict[str, Any]) -> None:
     assert set(order_of(dags, "load_events")) == set(chain)
 
 
+def test_release_load_goes_in_order(dags: dict[str, Any]) -> None:
+    chain = ["plan_release", *LOAD_CHAIN[1:], "require_quality"]
+    must_follow(dags, "release_load", chain)
+    assert set(order_of(dags, "release_load")) == set(chain)
+
+
 def test_replay_events_goes_in_order(dags: dict[str, Any]) -> None:
     chain = [*REBUILD_CHAIN, *LOAD_CHAIN[3:], "require_quality"]
     must_follow(dags, "replay_events", chain)
@@ -193,7 +200,7 @@ def test_close_day_goes_in_order(dags: dict[str, Any]) -> None:
 
 def test_a_run_goes_on_when_it_rebuilds_nothing(dags: dict[str, Any]) -> None:
     """A rebuild that is not wanted skips itself: what comes before it may be skipped as well, what comes after runs."""
-    for dag_id in ("close_day", "replay_events"):
+    for dag_id in ("close_day", "release_load", "replay_events"):
         assert dags[dag_id].get_task("plan_rollups").trigger_rule == "none_failed"
     assert dags["close_day"].get_task("plan_rebuild").trigger_rule == "none_failed"
     assert dags["close_day"].get_task("plan_compaction").trigger_rule == "none_failed"

@@ -17,6 +17,7 @@ from eventlake.watermark import NOTHING_COVERED
 from eventlake_aws.balance_books import balance
 from eventlake_aws.books_gathering import Scope
 from eventlake_aws.control_tables import BOOKS
+from eventlake_aws.landing_list import mark_superseded
 from eventlake_aws.quarantine_rows import append_quarantine, open_identities
 from eventlake_aws.watermark_census import watermark_now
 
@@ -199,6 +200,26 @@ def test_error_objects_are_landings_of_their_types(lake: Lake) -> None:
     published(lake, plan)
     assert lake.landing(key)["status"] == "waiting"
     assert lake.rows(TABLE) == [payment.event_uuid]
+
+
+def test_what_was_superseded_is_accounted_for(lake: Lake) -> None:
+    # given: two held, and of one it was decided that it is never to be loaded
+    stays, goes = received(lake, 2)
+    landings = []
+    for event in (stays, goes):
+        lake.land([event], name=event.event_uuid)
+        _, plan = planned(lake, run_id=event.event_uuid)
+        unanswered = lake.receipt_entry(plan, TABLE, "jr_1", [event], validation={"success": None, "results": []})
+        lake.write_receipt(plan, "jr_1", [unanswered])
+        assert published(lake, plan)["held"]
+        landings.append((plan.load_id, plan.landings))
+    load_id, superseded = landings[1]
+    mark_superseded(lake.clients, lake.settings, load_id, "release_load-0123456789-g1", superseded)
+    # when
+    books = struck(lake)
+    # then
+    assert (books["differences"], books["balanced"]) == ([], True)
+    assert [books[name] for name in ("admitted", "held", "superseded", "waiting")] == [2, 1, 1, 0]
 
 
 def test_quarantine_is_written_once(lake: Lake) -> None:

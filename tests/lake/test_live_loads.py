@@ -13,9 +13,10 @@ from eventlake.leases import LeaseAnswer
 from eventlake.load_plan import LoadPlan
 from eventlake_aws import lease_store, load_store
 from eventlake_aws.control_tables import LOADS, VALIDATIONS
-from eventlake_aws.load_steps import abandon_load, plan_and_store_load, release_load
+from eventlake_aws.load_steps import abandon_load, plan_and_store_load
 from eventlake_aws.publish import Published, Stale, main_snapshot_id, move_main
 from eventlake_aws.publish_load import publish_load
+from eventlake_aws.release_steps import held_landings
 from eventlake_aws.undo_load import undo_load
 from eventlake_spark.objects import S3ObjectStore
 
@@ -149,7 +150,7 @@ def test_more_rows_than_the_receipt_says_are_refused(lake: Lake) -> None:
     assert "added 2 records, the receipt says 1" in published(lake, plan)["held"][TABLE][0]
 
 
-def test_a_held_load_is_kept_and_released(lake: Lake) -> None:
+def test_a_held_load_is_kept(lake: Lake) -> None:
     # given
     key = lake.land([FIRST])
     _, plan = planned(lake)
@@ -162,12 +163,8 @@ def test_a_held_load_is_kept_and_released(lake: Lake) -> None:
     assert outcome["held"] == {TABLE: ["critical: expect_x, failed"]}
     assert (lake.rows(TABLE), lake.landing(key)["status"], lake.landing(key)["held_by"]) == ([], "held", plan.load_id)
     assert entry["branch"] in lake.catalog.load_table(TABLE).metadata.refs
-    # and released
-    release = {"clients": lake.clients, "settings": lake.settings, "load_id": plan.load_id, "now": NOW}
-    assert release_load(dry_run=True, **release)["landings"] == 1
-    assert lake.landing(key)["status"] == "held"
-    assert release_load(dry_run=False, **release)["landings"] == 1
-    assert planned(lake, "run-2")[0]["landings"] == 1
+    # and no other load takes it
+    assert planned_landings(lake, "run-2") == 0
 
 
 def test_a_table_that_the_job_could_not_judge_is_taken_by_the_next_load(lake: Lake) -> None:
@@ -266,8 +263,8 @@ def test_an_undone_load_comes_back_only_when_released(lake: Lake) -> None:
     key = oldest.landings[0].object_key
     assert (lake.landing(key)["status"], lake.landing(key)["held_by"]) == ("held", oldest.load_id)
     assert planned_landings(lake, "run-4") == 0
-    release_load(lake.clients, lake.settings, load_id=oldest.load_id, dry_run=False, now=NOW)
-    assert planned_landings(lake, "run-5") == 1
+    held = held_landings(lake.clients, lake.settings, oldest.load_id, ())
+    assert [landing.object_key for landing in held] == [key]
 
 
 def test_a_load_whose_plan_is_gone_says_so_and_what_to_do(lake: Lake) -> None:
