@@ -48,6 +48,7 @@ from eventlake_airflow.day_tasks import (
     resolve_day,
 )
 from eventlake_airflow.defaults import Area, Tier, lake_dag
+from eventlake_airflow.load_alerts import tell_load, tell_rebuild, tell_rollups
 from eventlake_airflow.load_tasks import plan_load, publish_load, require_quality, stage_load
 from eventlake_airflow.rebuild_tasks import plan_day_again, publish_rebuild
 from eventlake_airflow.rollup_tasks import plan_rollups, publish_rollups, stage_rollups
@@ -69,12 +70,15 @@ def close_day() -> None:
     plan = plan_load(areas=["raw", "late", "errors"])
     staged = stage_load(plan)
     outcome = publish_load(plan, staged.output)
+    told = tell_load(outcome)
     rebuild = plan_day_again()
     staged_rebuild = stage_load(rebuild.output, "stage_rebuild")
     rebuilt = publish_rebuild(rebuild.output, staged_rebuild.output)
+    told_rebuild = tell_rebuild(rebuilt)
     rollups = plan_rollups()
     staged_rollups = stage_rollups(rollups)
     rolled_up = publish_rollups(rollups, staged_rollups.output)
+    told_rollups = tell_rollups(rolled_up)
     books = balance_books(day["day"], watermark.output)
     closed = mark_closed(day, watermark.output, books)
     compaction = plan_compaction(day["upkeep"])
@@ -87,6 +91,7 @@ def close_day() -> None:
     outcome >> rebuild >> staged_rebuild >> rebuilt
     rebuilt >> rollups >> staged_rollups >> rolled_up >> books >> closed >> gate
     rebuilt >> compaction >> staged_compaction >> compacted >> tidied >> gate
+    [told, told_rebuild, told_rollups] >> gate
 
 
 close_day()

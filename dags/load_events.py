@@ -24,6 +24,7 @@ already are not loaded twice.
 from airflow.sdk import dag
 
 from eventlake_airflow.defaults import Area, Tier, lake_dag
+from eventlake_airflow.load_alerts import tell_load, tell_rollups
 from eventlake_airflow.load_tasks import plan_load, publish_load, require_quality, stage_load
 from eventlake_airflow.rollup_tasks import plan_rollups, publish_rollups, stage_rollups
 from eventlake_airflow.schedules import SCHEDULES, every
@@ -34,12 +35,15 @@ def load_events() -> None:
     plan = plan_load(areas=["raw"])
     staged = stage_load(plan)
     outcome = publish_load(plan, staged.output)
+    told = tell_load(outcome)
     rollups = plan_rollups()
     staged_rollups = stage_rollups(rollups)
     rolled_up = publish_rollups(rollups, staged_rollups.output)
+    told_rollups = tell_rollups(rolled_up)
     gate = require_quality(outcome, rolled_up)
 
     plan >> staged >> outcome >> rollups >> staged_rollups >> rolled_up >> gate
+    [told, told_rollups] >> gate
 
 
 load_events()

@@ -27,6 +27,7 @@ Yes. What was decided once is held no more, and a retry goes on with the same lo
 from airflow.sdk import dag
 
 from eventlake_airflow.defaults import Area, Tier, lake_dag
+from eventlake_airflow.load_alerts import tell_load, tell_rollups
 from eventlake_airflow.load_tasks import publish_load, require_quality, stage_load
 from eventlake_airflow.release_tasks import RELEASE_PARAMS, plan_release
 from eventlake_airflow.rollup_tasks import plan_rollups, publish_rollups, stage_rollups
@@ -37,12 +38,15 @@ def release_load() -> None:
     plan = plan_release()
     staged = stage_load(plan.output)
     outcome = publish_load(plan.output, staged.output)
+    told = tell_load(outcome)
     rollups = plan_rollups()
     staged_rollups = stage_rollups(rollups)
     rolled_up = publish_rollups(rollups, staged_rollups.output)
+    told_rollups = tell_rollups(rolled_up)
     gate = require_quality(outcome, rolled_up)
 
     plan >> staged >> outcome >> rollups >> staged_rollups >> rolled_up >> gate
+    [told, told_rollups] >> gate
 
 
 release_load()

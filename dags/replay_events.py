@@ -27,6 +27,7 @@ Yes. A rebuild that finds everything as it should be moves no snapshot.
 from airflow.sdk import dag
 
 from eventlake_airflow.defaults import Area, Tier, lake_dag
+from eventlake_airflow.load_alerts import tell_rebuild, tell_rollups
 from eventlake_airflow.load_tasks import require_quality, stage_load
 from eventlake_airflow.rebuild_tasks import REPLAY_PARAMS, plan_replay, publish_rebuild
 from eventlake_airflow.rollup_tasks import plan_rollups, publish_rollups, stage_rollups
@@ -37,12 +38,15 @@ def replay_events() -> None:
     rebuild = plan_replay()
     staged = stage_load(rebuild.output, "stage_rebuild")
     rebuilt = publish_rebuild(rebuild.output, staged.output)
+    told_rebuild = tell_rebuild(rebuilt)
     rollups = plan_rollups()
     staged_rollups = stage_rollups(rollups)
     rolled_up = publish_rollups(rollups, staged_rollups.output)
+    told_rollups = tell_rollups(rolled_up)
     gate = require_quality(rebuilt, rolled_up)
 
     rebuild >> staged >> rebuilt >> rollups >> staged_rollups >> rolled_up >> gate
+    [told_rebuild, told_rollups] >> gate
 
 
 replay_events()

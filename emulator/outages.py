@@ -8,14 +8,20 @@ https://docs.aws.amazon.com/general/latest/gr/api-retries.html: a caller has to 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from emulator.faults import fault
 
-# how a service's requests begin to say what they want
-_SERVICES = {b"Firehose_": "firehose", b"DynamoDB_": "dynamodb", b"Kinesis_": "kinesis"}
-_ANSWER = json.dumps({"__type": "ServiceUnavailable", "message": "an outage that a test asked for"}).encode()
+# the scope of a signature ends so: …/<region>/<service>/aws4_request
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+_SIGNED_FOR = re.compile(rb"/([a-z0-9-]+)/aws4_request")
+_WORDS = "an outage that a test asked for"
+_JSON = json.dumps({"__type": "ServiceUnavailable", "message": _WORDS}).encode()
+_XML = (
+    f"<ErrorResponse><Error><Code>ServiceUnavailable</Code><Message>{_WORDS}</Message></Error></ErrorResponse>".encode()
+)
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -32,9 +38,11 @@ def with_outages(app: App) -> App:
             return
         while (await receive()).get("more_body"):
             pass
-        headers = [(b"content-type", b"application/x-amz-json-1.1"), (b"content-length", str(len(_ANSWER)).encode())]
+        speaks_json = any(name == b"x-amz-target" for name, _ in scope["headers"])
+        kind, body = (b"application/x-amz-json-1.1", _JSON) if speaks_json else (b"text/xml", _XML)
+        headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 503, "headers": headers})
-        await send({"type": "http.response.body", "body": _ANSWER})
+        await send({"type": "http.response.body", "body": body})
 
     return serve
 
@@ -42,6 +50,6 @@ def with_outages(app: App) -> App:
 def _service(scope: dict[str, Any]) -> str | None:
     if scope["type"] == "http":
         for name, value in scope["headers"]:
-            if name == b"x-amz-target":
-                return next((service for begin, service in _SERVICES.items() if value.startswith(begin)), None)
+            if name == b"authorization" and (signed := _SIGNED_FOR.search(value)):
+                return signed[1].decode()
     return None

@@ -118,6 +118,7 @@ def upload_packages(s3: Any, settings: Settings, packages: package.Packages) -> 
         "CodeHash": packages.code_hash,
         "ClaimWindowHours": str(settings.claim_window_hours),
         "DeliveryBufferSeconds": str(settings.delivery_buffer_seconds),
+        "RunbookBaseUrl": settings.runbook_base_url,
     }
 
 

@@ -6,12 +6,18 @@ What does not belong here: starting anything, and Airflow's own settings (airflo
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from airflow_environment import ADMIN_USER
 from eventlake.settings import Settings
 
 # at a desk, deliveries do not wait for a minute's worth of events
 DELIVERY_BUFFER_SECONDS = 5
+
+
+def runbook_base_url(settings: Settings, checkout: Path) -> str:
+    """Where links of alerts lead: as the setting says, otherwise to the files at hand."""
+    return settings.runbook_base_url or f"{checkout.as_uri()}/"
 
 
 def aws_environment(endpoint_url: str, settings: Settings) -> dict[str, str]:

@@ -1,28 +1,22 @@
 """One incident, one message: what an alert says, and which alerts are the same incident. Never a payload.
 
-Belongs here: the message and the folding rule. Does not belong here: sending it (`eventlake_aws.alerts`).
+Belongs here: the message and the folding rule. Does not belong here: sending it (`eventlake_aws.alerts`), and what a
+load has to tell (`load_alerts`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
 from eventlake.errors import TerminalError
 
 MOST_SAMPLES = 10
 # an incident that lasts is told again after this long, with what was folded meanwhile
 REMIND_AFTER = timedelta(hours=24)
-
-LOAD_HELD = "load held by the quality gate"
-MEDIUM_FAILED = "published with failed medium expectations"
-# what a good load of the same table clears
-LOAD_TROUBLES = (LOAD_HELD, MEDIUM_FAILED)
 
 
 class Severity(StrEnum):
@@ -38,9 +32,18 @@ def incident_key(what: str, where: str, dataset: str) -> str:
     return f"{dataset}/{digest}"
 
 
+def runbook_link(base_url: str, runbook: str) -> str:
+    """Where a person opens it; without a base, where it lies in the repository."""
+    return f"{base_url}{runbook}"
+
+
 @dataclass(frozen=True)
 class Alert:
-    """`what` is the kind of trouble and never holds a number, so that tomorrow's alert is known to be the same one."""
+    """`what` is the kind of trouble and never holds a number, so that tomorrow's alert is known to be the same one.
+
+    `count` is how many `counted` are concerned; `samples` are identities, never a payload. `runbook` is a file of the
+    repository; the message has its link. `load_id`: whose landings wait for a person to release them.
+    """
 
     what: str
     severity: Severity
@@ -53,6 +56,10 @@ class Alert:
     owner: str
     dataset: str
     detail: str = ""
+    counted: str = "rows"
+    why: str = ""
+    last_good: str = ""
+    load_id: str = ""
 
     def __post_init__(self) -> None:
         if self.since.tzinfo is None:
@@ -64,7 +71,8 @@ class Alert:
     def incident(self) -> str:
         return incident_key(self.what, self.where, self.dataset)
 
-    def to_json(self) -> str:
+    def to_json(self, runbook_base_url: str, opened_at: datetime, folded: int = 0) -> str:
+        """The message. Since when: since the incident is open, also where it is told again."""
         return json.dumps(
             {
                 "incident": self.incident,
@@ -72,14 +80,19 @@ class Alert:
                 "severity": self.severity.value,
                 "what": self.what,
                 "where": self.where,
-                "since": self.since.isoformat(),
+                "since": opened_at.isoformat(),
                 "count": self.count,
+                "counted": self.counted,
                 "samples": list(self.samples[:MOST_SAMPLES]),
-                "runbook": self.runbook,
+                "why": self.why,
+                "last_good": self.last_good,
+                "load_id": self.load_id,
+                "runbook": runbook_link(runbook_base_url, self.runbook),
                 "run_url": self.run_url,
                 "owner": self.owner,
                 "dataset": self.dataset,
                 "detail": self.detail,
+                "folded": folded,
             }
         )
 
@@ -96,7 +109,9 @@ class Alert:
 
 @dataclass(frozen=True)
 class OpenIncident:
-    """What is remembered of an incident that was told and has not cleared."""
+    """What is remembered of an incident that was told and has not cleared. `message`: what was told last;
+    `loads`: those whose landings wait for a person.
+    """
 
     incident: str
     severity: Severity
@@ -106,6 +121,12 @@ class OpenIncident:
     what: str
     owner: str
     dataset: str
+    message: str = ""
+    loads: frozenset[str] = frozenset()
+
+    def reminding_json(self) -> str:
+        """What was told last, once more: nobody saw anything new, and it still is so."""
+        return json.dumps(json.loads(self.message) | {"since": self.opened_at.isoformat(), "folded": self.folded})
 
     def closing_json(self, now: datetime) -> str:
         """The message that ends an incident, so that nobody goes on looking."""
@@ -115,6 +136,7 @@ class OpenIncident:
                 "state": "closed",
                 "severity": self.severity.value,
                 "what": self.what,
+                "where": json.loads(self.message)["where"] if self.message else self.dataset,
                 "since": self.opened_at.isoformat(),
                 "closed_at": now.isoformat(),
                 "folded": self.folded,
@@ -124,8 +146,15 @@ class OpenIncident:
         )
 
     @property
+    def subject(self) -> str:
+        return f"[{self.severity.value}] {self.dataset}: {self.what}".encode("ascii", "replace").decode()[:100]
+
+    @property
     def attributes(self) -> dict[str, str]:
         return {"severity": self.severity.value, "owner": self.owner, "dataset": self.dataset}
+
+    def must_remind(self, now: datetime) -> bool:
+        return now - self.told_at >= REMIND_AFTER
 
 
 def must_tell(known: OpenIncident | None, alert: Alert, now: datetime) -> bool:
@@ -133,44 +162,4 @@ def must_tell(known: OpenIncident | None, alert: Alert, now: datetime) -> bool:
     if known is None:
         return True
     ranks = list(Severity)
-    return ranks.index(alert.severity) < ranks.index(known.severity) or now - known.told_at >= REMIND_AFTER
-
-
-def alerts_of_outcome(
-    outcome: Mapping[str, Any], owners: Mapping[str, str], run_url: str, since: datetime
-) -> tuple[Alert, ...]:
-    """What a load's outcome has to tell: held tables, and published ones with a medium failure."""
-    alerts = [
-        Alert(
-            what=LOAD_HELD,
-            severity=Severity.HIGH,
-            where=table,
-            since=since,
-            count=len(reasons),
-            samples=(),
-            runbook="docs/runbooks/load-held.md",
-            run_url=run_url,
-            owner=owners.get(table, "data-platform"),
-            dataset=table,
-            detail=f"load {outcome['load_id']}: {'; '.join(reasons)}"[:1000],
-        )
-        for table, reasons in sorted(outcome["held"].items())
-    ]
-    alerts += [
-        Alert(
-            what=MEDIUM_FAILED,
-            severity=Severity.MEDIUM,
-            where=table,
-            since=since,
-            count=len(warnings),
-            samples=(),
-            runbook="docs/runbooks/load-held.md",
-            run_url=run_url,
-            owner=owners.get(table, "data-platform"),
-            dataset=table,
-            detail="; ".join(warnings)[:1000],
-        )
-        for table, warnings in sorted(outcome["warnings"].items())
-        if warnings
-    ]
-    return tuple(alerts)
+    return ranks.index(alert.severity) < ranks.index(known.severity) or known.must_remind(now)

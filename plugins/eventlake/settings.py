@@ -6,6 +6,7 @@ What does not belong here: reading the process environment (entry points pass a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -39,6 +40,8 @@ class Settings:
     # how long a published load can be taken back, and how old an unnamed file has to be before it is deleted
     undo_window_days: int = 7
     orphan_age_days: int = 3
+    # what stands before `docs/runbooks/…` in a link; empty: messages name the file of the repository
+    runbook_base_url: str = ""
 
     @staticmethod
     def from_env(environment: Mapping[str, str]) -> Settings:
@@ -54,6 +57,7 @@ class Settings:
             load_ceiling_bytes=_whole_number(environment, "LAKE_LOAD_CEILING_BYTES", Settings.load_ceiling_bytes),
             undo_window_days=_whole_number(environment, "LAKE_UNDO_WINDOW_DAYS", Settings.undo_window_days),
             orphan_age_days=_whole_number(environment, "LAKE_ORPHAN_AGE_DAYS", Settings.orphan_age_days),
+            runbook_base_url=_base_url(environment, "LAKE_RUNBOOK_BASE_URL"),
         )
 
     @property
@@ -163,3 +167,13 @@ def _whole_number(environment: Mapping[str, str], name: str, default: int) -> in
             f"correct or unset {name}"
         )
     return int(text)
+
+
+def _base_url(environment: Mapping[str, str], name: str) -> str:
+    text = environment.get(name, "").replace(" ", "%20")
+    if text and not re.fullmatch(r"https?://[^/\s?#%]+(/[^\s?#]*)?|file:///[^\s?#]*", text):
+        raise TerminalError(
+            f"reading setting {name}: received {text!r}; valid is the address under which the repository's files open, "
+            f"such as https://git.example.com/eventlake/blob/main/; correct or unset {name}"
+        )
+    return text if not text or text.endswith("/") else f"{text}/"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eventlake.load_plan import TablePlan
-from eventlake.receipt import ExpectationResult, TableReceipt, landings_differ
+from eventlake.receipt import Counts, ExpectationResult, TableReceipt, landings_differ
 
 HOLDING_SEVERITIES = frozenset({"critical", "high"})
 WARNING_SEVERITY = "medium"
@@ -91,9 +91,13 @@ def _holding(severity: str) -> str:
     return severity if severity in HOLDING_SEVERITIES else f"unknown severity {severity!r}"
 
 
+def is_over_ceiling(counts: Counts, ceilings: Ceilings) -> bool:
+    return counts.lines >= ceilings.fewest_lines and counts.quarantined > ceilings.quarantine_rate * counts.lines
+
+
 def _over_ceiling(receipt: TableReceipt, ceilings: Ceilings) -> list[str]:
     counts = receipt.counts
-    if counts.lines < ceilings.fewest_lines or counts.quarantined <= ceilings.quarantine_rate * counts.lines:
+    if not is_over_ceiling(counts, ceilings):
         return []
     share = f"{counts.quarantined} of {counts.lines} lines quarantined"
     return [f"{share}, over the ceiling of {ceilings.quarantine_rate:.0%}"]

@@ -14,7 +14,7 @@ from airflow.sdk import TriggerRule, get_current_context, task
 
 from eventlake.errors import TerminalError
 from eventlake.load_plan import LoadKind
-from eventlake_airflow.failure_alerts import clear_failure, run_url
+from eventlake_airflow.failure_alerts import clear_failure
 from eventlake_airflow.notes import note
 from eventlake_airflow.operators import StageJob
 from eventlake_airflow.published_assets import PUBLISHED_TABLES, announce_published
@@ -106,7 +106,7 @@ def describe_diffs(diffs: Mapping[str, Mapping[str, Any]]) -> str:
 
 @task(
     trigger_rule=TriggerRule.ALL_DONE,
-    # what failed before has told so itself, and what was held is told below: no third message
+    # what failed before has told so itself, and what was held was told right after it was: no third message
     on_failure_callback=None,
     on_success_callback=clear_failure,
 )
@@ -115,7 +115,6 @@ def require_quality(*outcomes: dict[str, Any] | None) -> None:
 
     It takes nothing from `plan_load` directly: a short circuit skips its direct followers, whatever their trigger rule.
     """
-    from eventlake_aws.alerts import alert_on_load
     from eventlake_aws.load_steps import abandon_load
 
     context = get_current_context()
@@ -126,7 +125,6 @@ def require_quality(*outcomes: dict[str, Any] | None) -> None:
             abandon_load(aws_clients(), SETTINGS, load_id=plan["load_id"])
     trouble: dict[str, list[str]] = {}
     for outcome in ended:
-        alert_on_load(aws_clients(), SETTINGS, outcome=outcome, run_url=run_url(run.dag_id, run.run_id), now=now())
         is_rebuild = outcome.get("kind") == LoadKind.REBUILD
         trouble.setdefault("held tables", []).extend(sorted(outcome["held"]))
         trouble.setdefault("failed tables", []).extend(sorted(outcome["failed"]))
@@ -138,8 +136,8 @@ def require_quality(*outcomes: dict[str, Any] | None) -> None:
         note(f"Red: {received}.")
         raise TerminalError(
             f"ending the run: received {received}; valid is none of it; all other tables are published; held: "
-            "docs/runbooks/load-held.md; failed: the job's log says why, and the next run tries again; a rebuild does "
-            "when you clear plan_rebuild"
+            "docs/runbooks/load-held.md; failed: docs/runbooks/load-failed.md, the next run tries again; a rebuild "
+            "does when you clear plan_rebuild"
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow.sdk import TriggerRule, get_current_context, task
 
+from eventlake.load_alerts import ROLLUP
 from eventlake_airflow.load_tasks import aws_clients, now
 from eventlake_airflow.notes import note
 from eventlake_airflow.operators import StageJob
@@ -42,5 +43,5 @@ def publish_rollups(plan: dict[str, Any], staged: dict[str, str]) -> dict[str, A
     )
     announce_published(plan["rollup_run_id"], {table: outcome["days"].get(table, []) for table in outcome["published"]})
     note(f"Rolled up: {', '.join(sorted(outcome['published'])) or 'nothing changed'}.")
-    # as the gate reads it: a rollup has no expectations, so none of medium severity
-    return outcome | {"load_id": outcome["rollup_run_id"], "warnings": {}}
+    # as alerts and the gate read it: a rollup has no expectations, so none of medium severity
+    return outcome | {"kind": ROLLUP, "load_id": outcome["rollup_run_id"], "warnings": {}}

@@ -1,6 +1,7 @@
 """Telling people: one SNS message an incident, folded while it lasts, closed when it clears. What to say: `alerting`.
 
-What is remembered of an open incident lies beside the leases: both are small claims that expire.
+What is remembered of an open incident lies beside the leases: both are small claims that expire. Does not belong here:
+what a load has to tell (`load_alerts`).
 """
 
 from __future__ import annotations
@@ -8,22 +9,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from eventlake.alerting import (
-    LOAD_TROUBLES,
-    Alert,
-    OpenIncident,
-    Severity,
-    alerts_of_outcome,
-    incident_key,
-    must_tell,
-)
-from eventlake.load_plan import type_of_table
+from eventlake.alerting import Alert, OpenIncident, Severity, must_tell
 from eventlake.settings import Settings
 from eventlake_aws.clients import Clients
-from eventlake_aws.definitions_store import current_definitions
 
 _LOG = logging.getLogger(__name__)
 # an incident that nobody clears and nobody repeats is forgotten
@@ -34,27 +26,52 @@ def raise_alert(clients: Clients, settings: Settings, alert: Alert, *, now: date
     """Sends the alert, or folds it into the message that left already. Sent, then noted: a crash may repeat it."""
     known = _read(clients, settings, alert.incident)
     is_told = must_tell(known, alert, now)
-    if is_told:
-        _send(clients, settings, alert.to_json(), alert.attributes, alert.subject)
+    opened_at = alert.since if known is None else known.opened_at
     folded = 0 if known is None else known.folded + (0 if is_told else 1)
+    message = alert.to_json(settings.runbook_base_url, opened_at, folded)
+    if is_told:
+        _send(clients, settings, message, alert.attributes, alert.subject)
     _write(
         clients,
         settings,
         OpenIncident(
             alert.incident,
             alert.severity if known is None or is_told else known.severity,
-            alert.since if known is None else known.opened_at,
+            opened_at,
             now if known is None or is_told else known.told_at,
             folded,
             alert.what,
             alert.owner,
             alert.dataset,
+            message if known is None or is_told else known.message,
+            frozenset({alert.load_id} - {""}) | (frozenset() if known is None else known.loads),
         ),
         now,
     )
     answer = {"sent": is_told, "incident": alert.incident, "folded": folded}
     _LOG.info(json.dumps({"decision": "raise_alert", "severity": alert.severity.value} | answer))
     return answer
+
+
+def remind(clients: Clients, settings: Settings, incident: OpenIncident, *, now: datetime) -> bool:
+    """Tells once more, once a day, what is still so though nobody saw it anew."""
+    if not incident.must_remind(now):
+        return False
+    _send(clients, settings, incident.reminding_json(), incident.attributes, incident.subject)
+    _write(clients, settings, replace(incident, told_at=now), now)
+    _LOG.info(json.dumps({"decision": "remind", "incident": incident.incident}))
+    return True
+
+
+def open_incidents(clients: Clients, settings: Settings) -> list[OpenIncident]:
+    """All that was told and has not cleared."""
+    pages = clients.dynamodb.get_paginator("scan").paginate(
+        TableName=settings.leases_table,
+        FilterExpression="begins_with(lease_name, :prefix)",
+        ExpressionAttributeValues={":prefix": {"S": _item_name("")}},
+        ConsistentRead=True,
+    )
+    return [_incident_of(item) for page in pages for item in page["Items"]]
 
 
 def clear_alert(clients: Clients, settings: Settings, *, incident: str, now: datetime) -> dict[str, Any]:
@@ -65,26 +82,6 @@ def clear_alert(clients: Clients, settings: Settings, *, incident: str, now: dat
     _send(clients, settings, known.closing_json(now), known.attributes, f"[closed] {known.dataset}: {known.what}"[:100])
     clients.dynamodb.delete_item(TableName=settings.leases_table, Key={"lease_name": {"S": _item_name(incident)}})
     return {"cleared": True, "incident": incident}
-
-
-def alert_on_load(
-    clients: Clients, settings: Settings, *, outcome: Mapping[str, Any], run_url: str, now: datetime
-) -> dict[str, Any]:
-    """Tells what a load's outcome has to tell, and closes the incidents of tables that were published again."""
-    definitions = current_definitions(clients, settings)
-    tables = {*outcome["held"], *outcome["warnings"], *outcome["published"]}
-    owners = {table: definitions.owner_of_type(type_of_table(table) or "") for table in tables}
-    known_owners = {table: owner for table, owner in owners.items() if owner is not None}
-    alerts = alerts_of_outcome(outcome, known_owners, run_url, now)
-    answers = [raise_alert(clients, settings, alert, now=now) for alert in alerts]
-    open_now = {alert.incident for alert in alerts}
-    cleared = [
-        incident
-        for table in outcome["published"]
-        for incident in (incident_key(what, table, table) for what in LOAD_TROUBLES)
-        if incident not in open_now and clear_alert(clients, settings, incident=incident, now=now)["cleared"]
-    ]
-    return {"alerts": len(alerts), "sent": sum(answer["sent"] for answer in answers), "cleared": len(cleared)}
 
 
 def _send(clients: Clients, settings: Settings, message: str, attributes: Mapping[str, str], subject: str) -> None:
@@ -104,10 +101,12 @@ def _read(clients: Clients, settings: Settings, incident: str) -> OpenIncident |
     item = clients.dynamodb.get_item(
         TableName=settings.leases_table, Key={"lease_name": {"S": _item_name(incident)}}, ConsistentRead=True
     ).get("Item")
-    if item is None:
-        return None
+    return None if item is None else _incident_of(item)
+
+
+def _incident_of(item: Mapping[str, Any]) -> OpenIncident:
     return OpenIncident(
-        incident,
+        item["lease_name"]["S"].removeprefix(_item_name("")),
         Severity(item["severity"]["S"]),
         datetime.fromisoformat(item["opened_at"]["S"]),
         datetime.fromisoformat(item["told_at"]["S"]),
@@ -115,6 +114,8 @@ def _read(clients: Clients, settings: Settings, incident: str) -> OpenIncident |
         item["what"]["S"],
         item["owner"]["S"],
         item["dataset"]["S"],
+        item.get("message", {}).get("S", ""),
+        frozenset(item.get("loads", {}).get("SS", ())),
     )
 
 
@@ -130,6 +131,9 @@ def _write(clients: Clients, settings: Settings, incident: OpenIncident, now: da
             "what": {"S": incident.what},
             "owner": {"S": incident.owner},
             "dataset": {"S": incident.dataset},
+            "message": {"S": incident.message},
+            # DynamoDB has no empty set
+            **({"loads": {"SS": sorted(incident.loads)}} if incident.loads else {}),
             "expires_at": {"N": str(int((now + _FORGET_AFTER).timestamp()))},
         },
     )

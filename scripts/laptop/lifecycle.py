@@ -25,9 +25,9 @@ from eventlake.settings import Settings
 from laptop import database, programs
 from laptop.airflow_api import AirflowApi
 from laptop.entry import ignore_interrupts, say
-from laptop.home import Home, Ports, write_private
+from laptop.home import CHECKOUT, Home, Ports, write_private
 from laptop.supervision import Supervisor, is_alive, left_behind
-from local_lake import DELIVERY_BUFFER_SECONDS
+from local_lake import DELIVERY_BUFFER_SECONDS, runbook_base_url
 
 START_TIMEOUT_SECONDS = 180
 LOOK_EVERY_SECONDS = 0.2
@@ -131,7 +131,10 @@ def _start_aws(
         settings,
         build_folder=home.folder / "state" / "packages",
         definitions_folders=[home.folder],
-        parameters={"DeliveryBufferSeconds": str(DELIVERY_BUFFER_SECONDS)},
+        parameters={
+            "DeliveryBufferSeconds": str(DELIVERY_BUFFER_SECONDS),
+            "RunbookBaseUrl": runbook_base_url(settings, CHECKOUT),
+        },
         say=say,
     )
     say(f"stack {settings.stack}: {outcome}")

@@ -18,6 +18,7 @@ from airflow.sdk import CronDataIntervalTimetable
 from airflow.timetables.simple import NullTimetable
 
 from eventlake_airflow.defaults import DEFAULT_ARGS, OWNER, Area, Tier
+from eventlake_airflow.load_alerts import TELLING_RETRIES
 
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = ROOT / "dags"
@@ -26,7 +27,7 @@ MOST_LINES = 120
 # the first file also pays for the plugin's own modules
 PARSE_CPU_SECONDS = 1.0
 TASK_VERBS = re.compile(
-    r"(plan|stage|publish|resolve|close|balance|mark|crawl|report|audit|await|require|check|tidy)_[a-z_]+"
+    r"(plan|stage|publish|resolve|close|balance|mark|crawl|report|audit|await|require|check|tidy|tell)_[a-z_]+"
 )
 
 # a new DAG goes in here; one that vanishes fails the test below
@@ -94,7 +95,8 @@ def test_a_dag_explains_itself_under_fixed_headings(dags: dict[str, Any], dag_id
 @pytest.mark.parametrize("dag_id", DAG_IDS)
 def test_every_task_uses_the_shared_defaults(dags: dict[str, Any], dag_id: str) -> None:
     for task in dags[dag_id].tasks:
-        assert task.retries == DEFAULT_ARGS["retries"], task.task_id
+        # what tells people tries more often: an alert must not be lost to a service that is out for a moment
+        assert task.retries == (TELLING_RETRIES if is_telling(task.task_id) else DEFAULT_ARGS["retries"]), task.task_id
         assert task.execution_timeout, task.task_id
         assert task.retry_policy is DEFAULT_ARGS["retry_policy"], task.task_id
         assert TASK_VERBS.fullmatch(task.task_id.rpartition(".")[2]), task.task_id
@@ -158,6 +160,10 @@ def test_parsing_is_quick_and_touches_nothing() -> None:
     assert ["heavy"] in printed, "a parse pays for libraries: import eventlake_aws inside the task"
 
 
+def is_telling(task_id: str) -> bool:
+    return task_id.startswith("tell_")
+
+
 def order_of(dags: dict[str, Any], dag_id: str) -> dict[str, set[str]]:
     return {task.task_id: set(task.upstream_task_ids) for task in dags[dag_id].tasks}
 
@@ -173,19 +179,19 @@ def must_follow(dags: dict[str, Any], dag_id: str, chain: list[str]) -> None:
 def test_load_events_goes_in_order(dags: dict[str, Any]) -> None:
     chain = [*LOAD_CHAIN, "require_quality"]
     must_follow(dags, "load_events", chain)
-    assert set(order_of(dags, "load_events")) == set(chain)
+    assert set(order_of(dags, "load_events")) == {*chain, "tell_load", "tell_rollups"}
 
 
 def test_release_load_goes_in_order(dags: dict[str, Any]) -> None:
     chain = ["plan_release", *LOAD_CHAIN[1:], "require_quality"]
     must_follow(dags, "release_load", chain)
-    assert set(order_of(dags, "release_load")) == set(chain)
+    assert set(order_of(dags, "release_load")) == {*chain, "tell_load", "tell_rollups"}
 
 
 def test_replay_events_goes_in_order(dags: dict[str, Any]) -> None:
     chain = [*REBUILD_CHAIN, *LOAD_CHAIN[3:], "require_quality"]
     must_follow(dags, "replay_events", chain)
-    assert set(order_of(dags, "replay_events")) == set(chain)
+    assert set(order_of(dags, "replay_events")) == {*chain, "tell_rebuild", "tell_rollups"}
 
 
 def test_close_day_goes_in_order(dags: dict[str, Any]) -> None:
@@ -195,7 +201,24 @@ def test_close_day_goes_in_order(dags: dict[str, Any]) -> None:
     upkeep = ["plan_compaction", "stage_compaction", "publish_compaction", "tidy_tables"]
     must_follow(dags, "close_day", chain)
     must_follow(dags, "close_day", ["publish_rebuild", *upkeep, "require_quality"])
-    assert set(order_of(dags, "close_day")) == {*chain, *upkeep}
+    assert set(order_of(dags, "close_day")) == {*chain, *upkeep, "tell_load", "tell_rebuild", "tell_rollups"}
+
+
+@pytest.mark.parametrize("dag_id", LOADING)
+def test_what_was_decided_is_told_at_once_and_nothing_waits_for_that(dags: dict[str, Any], dag_id: str) -> None:
+    """An alert waits for no rollup and no books, and they wait for no alert."""
+    published = [
+        task_id for task_id in dags[dag_id].task_ids if re.fullmatch("publish_(load|rebuild|rollups)", task_id)
+    ]
+    assert published
+    for task_id in published:
+        telling = dags[dag_id].get_task(task_id.replace("publish", "tell"))
+        assert telling.upstream_task_ids == {task_id}
+        assert telling.downstream_task_ids == {"require_quality"}
+        # also when nothing was published: what is held is reminded of, or over
+        assert telling.trigger_rule == "none_failed"
+        # telling that fails for good is told as any other failure
+        assert telling.on_failure_callback
 
 
 def test_a_run_goes_on_when_it_rebuilds_nothing(dags: dict[str, Any]) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-import eventlake_aws.alerts
 import eventlake_aws.load_steps
 from eventlake.alerting import Severity
 from eventlake.errors import TerminalError
@@ -48,10 +47,9 @@ class FakeInstance:
 
 
 class Gate:
-    """Runs the gate on faked neighbours and remembers what it told and abandoned."""
+    """Runs the gate on faked neighbours and remembers what it noted and abandoned."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, states: dict[str, str], plan: dict[str, Any] | None) -> None:
-        self.told: list[str] = []
         self.abandoned: list[str] = []
         self.notes: list[str] = []
         run = SimpleNamespace(dag_id="load_events", run_id="run")
@@ -59,11 +57,7 @@ class Gate:
         monkeypatch.setattr(load_tasks, "get_current_context", lambda: context)
         monkeypatch.setattr(load_tasks, "aws_clients", lambda: None)
         monkeypatch.setattr(load_tasks, "note", self.notes.append)
-        monkeypatch.setattr(eventlake_aws.alerts, "alert_on_load", self._tell)
         monkeypatch.setattr(eventlake_aws.load_steps, "abandon_load", self._abandon)
-
-    def _tell(self, clients: Any, settings: Any, *, outcome: Any, run_url: str, now: datetime) -> None:
-        self.told.append(outcome["load_id"])
 
     def _abandon(self, clients: Any, settings: Any, *, load_id: str) -> None:
         self.abandoned.append(load_id)
@@ -75,13 +69,13 @@ class Gate:
 def test_the_gate_opens_when_all_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
     gate = Gate(monkeypatch, {"publish_load": "success", "require_quality": "running"}, {"load_id": OUTCOME["load_id"]})
     gate.pass_through(OUTCOME, OUTCOME | {"load_id": "rollups-1"})
-    assert (gate.told, gate.abandoned) == ([OUTCOME["load_id"], "rollups-1"], [])
+    assert gate.abandoned == []
 
 
 def test_the_gate_opens_when_there_was_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     gate = Gate(monkeypatch, {"plan_load": "success", "stage_load": "skipped"}, None)
     gate.pass_through(None)
-    assert (gate.told, gate.abandoned) == ([], [])
+    assert gate.abandoned == []
 
 
 @pytest.mark.parametrize(("outcome", "rolled_up"), [(HELD, None), (OUTCOME, HELD)])
@@ -89,7 +83,6 @@ def test_a_held_table_closes_the_gate_by_name(monkeypatch: pytest.MonkeyPatch, o
     gate = Gate(monkeypatch, {"publish_load": "success"}, {"load_id": OUTCOME["load_id"]})
     with pytest.raises(TerminalError, match=r"held tables events\.payment_events"):
         gate.pass_through(outcome, rolled_up)
-    assert gate.told
 
 
 def test_a_failed_task_closes_the_gate_and_frees_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +90,7 @@ def test_a_failed_task_closes_the_gate_and_frees_the_load(monkeypatch: pytest.Mo
     gate = Gate(monkeypatch, states, {"load_id": "load-1"})
     with pytest.raises(TerminalError, match="failed tasks stage_load"):
         gate.pass_through(None)
-    assert (gate.told, gate.abandoned) == ([], ["load-1"])
+    assert gate.abandoned == ["load-1"]
     assert gate.notes == ["Red: failed tasks stage_load."]
 
 

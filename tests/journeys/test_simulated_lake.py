@@ -12,6 +12,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.journeys.crash_points import with_door
 from tests.journeys.lake import CHECKOUT, Lake, wait_until
 
 EVENTS = 20_000
+MOST_SECONDS_TO_AN_ALERT = 60
 DAGS = {"load_events", "close_day", "crawl_raw", "watch_stream", "audit_lifecycle"}
 
 
@@ -169,8 +171,25 @@ def test_a_failing_expectation_holds_its_table_alone(kept: Lake, tmp_path: Path)
             assert fresh <= set(after.get(table, [])), f"{table} lacks rows of the load that held lessons"
     alerts = [alert for alert in take_alerts(kept) if "lesson" in alert["what"] + alert["dataset"]]
     assert len(alerts) == 1, alerts
-    assert alerts[0]["severity"] in ("critical", "high")
-    assert alerts[0]["runbook"]
+    (alert,) = alerts
+    assert (alert["severity"], alert["why"]) == ("critical", "planted by a test: the gate must close")
+    held = set(oracle["tables"]["events.lesson_events"]) - late
+    assert alert["count"] == len(held)
+    assert len(alert["samples"]) == 10
+    assert set(alert["samples"]) <= held
+    assert Path(unquote(urlsplit(alert["runbook"]).path)).read_text().startswith("# load-held")
+    # and: it left at once, while rollups were still to come
+    assert_told_in_time(kept, alert)
+
+
+def assert_told_in_time(lake: Lake, alert: dict[str, Any]) -> None:
+    """The answer of a validation is out when the job has written its receipt."""
+    s3, bucket = lake.reader().client("s3"), lake.variables()["LAKE_BUCKET"]
+    listed = s3.list_objects_v2(Bucket=bucket, Prefix=f"control/loads/{alert['load_id']}/receipt-")["Contents"]
+    (receipt,) = (json.load(s3.get_object(Bucket=bucket, Key=one["Key"])["Body"]) for one in listed)
+    seconds = (alert["sent_at"] - datetime.fromisoformat(receipt["ended_at"])).total_seconds()
+    print(f"the alert left {seconds:.1f} s after the job had its answers")
+    assert 0 < seconds < MOST_SECONDS_TO_AN_ALERT
 
 
 def plant_failing_expectation(lake: Lake, event_type: str) -> None:
@@ -199,7 +218,9 @@ def take_alerts(lake: Lake) -> list[dict[str, Any]]:
     taken = []
     while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages"):
         for message in messages:
-            taken.append(json.loads(json.loads(message["Body"])["Message"]))
+            envelope = json.loads(message["Body"])
+            sent_at = {"sent_at": datetime.fromisoformat(envelope["Timestamp"])}
+            taken.append(json.loads(envelope["Message"]) | sent_at)
             sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
     return [alert for alert in taken if "incident" in alert]
 

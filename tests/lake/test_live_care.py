@@ -1,4 +1,4 @@
-"""What is done beside the loads: rollups planned and published, sweeps, audits of retention, crawls, alerts."""
+"""What is done beside the loads: rollups planned and published, sweeps, audits of retention, crawls."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ import pytest
 from lake_builders import NOW, ROW, Lake, Sent, wait_until
 from test_live_loads import TABLE, planned, published
 
-from eventlake.alerting import LOAD_HELD, Alert, Severity, incident_key
 from eventlake.retention import SMALLEST_TRANSITION_BYTES
 from eventlake.rollup_plan import sources_text
 from eventlake.settings import Settings
-from eventlake_aws.alerts import alert_on_load, clear_alert, raise_alert
 from eventlake_aws.clients import Clients
 from eventlake_aws.control_tables import CRAWLS
 from eventlake_aws.crawl_report import report_crawl
@@ -236,50 +234,6 @@ def test_a_crawl_is_compared_with_the_contracts(lake: Lake) -> None:
     lake.clients.glue.delete_table(DatabaseName="raw", Name="event_type_payment")
     gone = report_crawl(lake.clients, lake.settings, run_id="crawl-2", now=NOW)
     assert [(line["kind"], line["event_type"]) for line in gone["lines"]] == [("vanished_type", "payment")]
-
-
-@pytest.fixture
-def inbox(lake: Lake) -> Any:
-    """What a subscriber of the alerts gets."""
-    sqs = boto3.client("sqs", region_name=lake.settings.region)
-    url = sqs.create_queue(QueueName=lake.settings.alerts_inbox_queue)["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    lake.clients.sns.subscribe(
-        TopicArn=lake.settings.alerts_topic_arn,
-        Protocol="sqs",
-        Endpoint=arn,
-        Attributes={"RawMessageDelivery": "true"},
-    )
-
-    def messages() -> list[dict[str, Any]]:
-        got = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", [])
-        return [json.loads(message["Body"]) for message in got]
-
-    return messages
-
-
-def test_one_incident_is_one_message(lake: Lake, inbox: Any) -> None:
-    alert = Alert("lag", Severity.MEDIUM, "stream", NOW, 3, ("u",), "docs/r.md", "", "team", "stream")
-    assert raise_alert(lake.clients, lake.settings, alert, now=NOW)["sent"]
-    folded = raise_alert(lake.clients, lake.settings, alert, now=NOW + timedelta(minutes=10))
-    assert (folded["sent"], folded["folded"]) == (False, 1)
-    assert clear_alert(lake.clients, lake.settings, incident=alert.incident, now=NOW)["cleared"]
-    assert not clear_alert(lake.clients, lake.settings, incident=alert.incident, now=NOW)["cleared"]
-    assert [(message["state"], message["incident"]) for message in inbox()] == [
-        ("open", alert.incident),
-        ("closed", alert.incident),
-    ]
-
-
-def test_a_held_load_alerts_its_owner_and_a_good_one_clears_it(lake: Lake, inbox: Any) -> None:
-    held = {"load_id": "l-1", "held": {TABLE: ["critical: x, failed"]}, "warnings": {}, "published": {}}
-    good = {"load_id": "l-2", "held": {}, "warnings": {}, "published": {TABLE: 1}}
-    told = alert_on_load(lake.clients, lake.settings, outcome=held, run_url="http://run", now=NOW)
-    assert told == {"alerts": 1, "sent": 1, "cleared": 0}
-    assert alert_on_load(lake.clients, lake.settings, outcome=good, run_url="", now=NOW)["cleared"] == 1
-    first, second = inbox()
-    assert (first["incident"], first["owner"]) == (incident_key(LOAD_HELD, TABLE, TABLE), "team-payments")
-    assert second["state"] == "closed"
 
 
 def test_a_row_that_is_loaded_after_all_is_resolved(lake: Lake) -> None:

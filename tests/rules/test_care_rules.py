@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventlake.alerting import Alert, OpenIncident, Severity, alerts_of_outcome, must_tell
+from eventlake.alerting import Alert, OpenIncident, Severity, must_tell
 from eventlake.errors import TerminalError
 from eventlake.leases import Lease, LeaseAnswer, ask, lease_of_table
 from eventlake.rollup_plan import (
@@ -72,7 +72,7 @@ def alert(**changes: Any) -> Alert:
 def test_one_incident_however_often_it_is_seen() -> None:
     assert alert().incident == alert(count=9, since=NOW + timedelta(hours=1), severity=Severity.LOW).incident
     assert alert().incident != alert(where="elsewhere").incident
-    assert len(json.loads(alert().to_json())["samples"]) == 10
+    assert len(json.loads(alert().to_json("", NOW))["samples"]) == 10
     assert len(alert(what="ü" * 200).subject) == 100
 
 
@@ -89,18 +89,6 @@ def test_told_again_only_when_worse_or_long_ago(severity: Severity, told_ago: in
     known = OpenIncident("i", Severity.MEDIUM, NOW, NOW - timedelta(hours=told_ago), 0, "lag", "o", "d")
     assert must_tell(known, alert(severity=severity), NOW) is is_told
     assert must_tell(None, alert(severity=severity), NOW)
-
-
-def test_a_load_tells_what_it_held_to_the_owner() -> None:
-    outcome = {"load_id": "l", "held": {"t1": ["critical: x"]}, "warnings": {"t2": ["medium: y"], "t3": []}}
-    held, warned = alerts_of_outcome(outcome, {"t1": "team-one"}, "url", NOW)
-    assert (held.severity, held.owner, held.dataset, held.detail) == (
-        Severity.HIGH,
-        "team-one",
-        "t1",
-        "load l: critical: x",
-    )
-    assert (warned.severity, warned.owner, warned.dataset) == (Severity.MEDIUM, "data-platform", "t2")
 
 
 @given(files, files)

@@ -21,7 +21,7 @@ from pyspark.sql import DataFrame
 
 from eventlake.definitions import Expectation, Suite
 
-SAMPLE_IDENTITIES = 5
+SAMPLE_IDENTITIES = 10
 _ANALYTICS = "GX_ANALYTICS_ENABLED"
 
 _log = logging.getLogger(__name__)

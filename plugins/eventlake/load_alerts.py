@@ -1,0 +1,150 @@
+"""What the outcome of a load, a rebuild or a rollup has to tell, and which told troubles it ends.
+
+Belongs here: how bad, how many rows, which samples, why; and which incidents are over. Does not belong here: the
+message and its folding (`alerting`), asking the lake and sending (`eventlake_aws.load_alerts`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from eventlake.alerting import MOST_SAMPLES, Alert, Severity, incident_key
+from eventlake.load_plan import LoadKind
+from eventlake.receipt import ExpectationResult, TableReceipt
+from eventlake.verdict import RECORDED_SEVERITY, WARNING_SEVERITY, Ceilings, is_over_ceiling
+
+ROLLUP = "rollup"
+LOAD_HELD = "load held by the quality gate"
+LOAD_FAILED = "load failed"
+PUBLISHED_FAILING = "published with failed expectations"
+_HELD = {LoadKind.LOAD: LOAD_HELD, LoadKind.REBUILD: "rebuild held by the quality gate", ROLLUP: "rollup held"}
+_FAILED = {LoadKind.LOAD: LOAD_FAILED, LoadKind.REBUILD: "rebuild failed", ROLLUP: "rollup failed"}
+
+HELD_RUNBOOK = "docs/runbooks/load-held.md"
+FAILED_RUNBOOK = "docs/runbooks/load-failed.md"
+NOBODYS_OWNER = "data-platform"
+_DETAIL_LENGTH = 1000
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a table's receipt says of the rows that an alert is about."""
+
+    severity: Severity
+    rows: int
+    samples: tuple[str, ...]
+    why: str
+
+
+def alerts_of_outcome(
+    outcome: Mapping[str, Any],
+    receipts: Mapping[str, TableReceipt],
+    ceilings: Ceilings,
+    owners: Mapping[str, str],
+    last_good: Mapping[str, str],
+    run_url: str,
+    since: datetime,
+) -> tuple[Alert, ...]:
+    """Held tables, those that the job could not judge, and what was published with failures that do not hold."""
+    kind = outcome["kind"]
+
+    def alert(what: str, runbook: str, table: str, reasons: Sequence[str], found: Findings, counted: str) -> Alert:
+        return Alert(
+            what=what,
+            severity=found.severity,
+            where=table,
+            since=since,
+            count=found.rows,
+            samples=found.samples,
+            runbook=runbook,
+            run_url=run_url,
+            owner=owners.get(table, NOBODYS_OWNER),
+            dataset=table,
+            detail="; ".join(reasons)[:_DETAIL_LENGTH],
+            counted=counted,
+            why=found.why,
+            last_good=last_good.get(table, ""),
+            load_id=outcome["load_id"],
+        )
+
+    alerts = [
+        alert(_HELD[kind], HELD_RUNBOOK, table, reasons, findings_of_held(receipts.get(table), ceilings), "rows")
+        for table, reasons in sorted(outcome["held"].items())
+    ]
+    alerts += [
+        alert(_FAILED[kind], FAILED_RUNBOOK, table, reasons, Findings(Severity.HIGH, 1, (), ""), "table")
+        for table, reasons in sorted(outcome.get("failed", {}).items())
+    ]
+    alerts += [
+        alert(PUBLISHED_FAILING, HELD_RUNBOOK, table, reasons, findings_of_warned(receipts.get(table)), "rows")
+        for table, reasons in sorted(outcome["warnings"].items())
+        if reasons
+    ]
+    return tuple(alerts)
+
+
+def findings_of_held(receipt: TableReceipt | None, ceilings: Ceilings) -> Findings:
+    """Critical when a critical expectation failed; a missing answer, a ceiling and a doubtful receipt are high."""
+    if receipt is None:
+        return Findings(Severity.HIGH, 0, (), "")
+    results = () if receipt.validation is None else receipt.validation.results
+    holding = [
+        one for one in results if one.success is not True and one.severity not in (WARNING_SEVERITY, RECORDED_SEVERITY)
+    ]
+    is_critical = any(one.success is False and one.severity == Severity.CRITICAL for one in holding)
+    rows = [_unexpected(one) for one in holding]
+    if is_over_ceiling(receipt.counts, ceilings):
+        rows.append(receipt.counts.quarantined)
+    severity = Severity.CRITICAL if is_critical else Severity.HIGH
+    # what names no row is about all of them
+    return Findings(severity, max(rows, default=0) or receipt.counts.lines, _samples(holding), _why(holding))
+
+
+def findings_of_warned(receipt: TableReceipt | None) -> Findings:
+    """Medium however bad: what is worse and published all the same, a person has looked at and accepted."""
+    results = () if receipt is None or receipt.validation is None else receipt.validation.results
+    failed = [one for one in results if one.success is False and one.severity != RECORDED_SEVERITY]
+    lines = 0 if receipt is None else receipt.counts.lines
+    rows = max((_unexpected(one) for one in failed), default=0) or lines
+    return Findings(Severity.MEDIUM, rows, _samples(failed), _why(failed))
+
+
+def incidents_over(outcome: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the tables that are published or found as they should be put an end to.
+
+    Not a held load: its rows are still missing, whatever came after it. That ends when nothing of it is held any more.
+    """
+    kind, warned = outcome["kind"], {table for table, reasons in outcome["warnings"].items() if reasons}
+    ended = (_FAILED,) if kind == LoadKind.LOAD else (_FAILED, _HELD)
+    over = [
+        incident_key(what[kind], table, table) for table in (*outcome["published"], *outcome["empty"]) for what in ended
+    ]
+    # one that brought nothing has not shown that the next rows are better
+    over += [incident_key(PUBLISHED_FAILING, table, table) for table in outcome["published"] if table not in warned]
+    return tuple(sorted(over))
+
+
+def _unexpected(result: ExpectationResult) -> int:
+    return result.unexpected_count or 0
+
+
+def _samples(results: Iterable[ExpectationResult]) -> tuple[str, ...]:
+    uuids = [str(uuid) for one in results for uuid in _said(one).get("event_uuids", ())]
+    return tuple(dict.fromkeys(uuids))[:MOST_SAMPLES]
+
+
+def _why(results: Iterable[ExpectationResult]) -> str:
+    return " ".join(dict.fromkeys(str(why) for one in results if (why := _said(one).get("why"))))[:_DETAIL_LENGTH]
+
+
+def _said(result: ExpectationResult) -> Mapping[str, Any]:
+    """What the job adds of a failed expectation; an exception's words are none of it."""
+    try:
+        said = json.loads(result.detail or "{}")
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}

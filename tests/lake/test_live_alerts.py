@@ -1,0 +1,177 @@
+"""Alerts as a subscriber gets them: one incident one message, told by the load that closed the gate, closed in time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from lake_builders import NOW, Lake, Sent
+from test_live_loads import TABLE, planned, published
+
+from eventlake.alerting import Alert, Severity, incident_key
+from eventlake.load_alerts import LOAD_FAILED, LOAD_HELD
+from eventlake.load_plan import LoadPlan
+from eventlake.release import Release, ReleaseAction
+from eventlake_aws.alerts import clear_alert, open_incidents, raise_alert
+from eventlake_aws.clients import Clients
+from eventlake_aws.load_alerts import alert_on_outcome, settle_held_tables
+from eventlake_aws.publish import main_snapshot_id
+from eventlake_aws.release_steps import plan_and_store_release
+
+PAYMENT, SECOND = Sent("uuid-0", 100), Sent("uuid-1", 101)
+LAG = Alert("lag", Severity.MEDIUM, "stream", NOW, 3, ("u",), "docs/runbooks/stream-lag.md", "", "team", "stream")
+
+Inbox = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def inbox(lake: Lake) -> Inbox:
+    """What a subscriber of the alerts gets."""
+    sqs = boto3.client("sqs", region_name=lake.settings.region)
+    url = sqs.create_queue(QueueName=lake.settings.alerts_inbox_queue)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    lake.clients.sns.subscribe(
+        TopicArn=lake.settings.alerts_topic_arn,
+        Protocol="sqs",
+        Endpoint=arn,
+        Attributes={"RawMessageDelivery": "true"},
+    )
+
+    def messages() -> list[dict[str, Any]]:
+        got = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", [])
+        for message in got:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return [json.loads(message["Body"]) for message in got]
+
+    return messages
+
+
+def test_one_incident_is_one_message(lake: Lake, inbox: Inbox) -> None:
+    assert raise_alert(lake.clients, lake.settings, LAG, now=NOW)["sent"]
+    folded = raise_alert(lake.clients, lake.settings, LAG, now=NOW + timedelta(minutes=10))
+    assert (folded["sent"], folded["folded"]) == (False, 1)
+    assert [one.what for one in open_incidents(lake.clients, lake.settings)] == ["lag"]
+    assert clear_alert(lake.clients, lake.settings, incident=LAG.incident, now=NOW)["cleared"]
+    assert not clear_alert(lake.clients, lake.settings, incident=LAG.incident, now=NOW)["cleared"]
+    assert [(message["state"], message["incident"]) for message in inbox()] == [
+        ("open", LAG.incident),
+        ("closed", LAG.incident),
+    ]
+
+
+def load(lake: Lake, run_id: str, rows: list[Sent], *, is_good: bool) -> tuple[LoadPlan, dict[str, Any]]:
+    """A load of payments, published or held for a critical expectation, and told as its task tells it."""
+    lake.land(rows)
+    _, plan = planned(lake, run_id)
+    failure = {
+        "expectation": "expect_x",
+        "column": "net",
+        "severity": "critical",
+        "success": False,
+        "unexpected_count": 1,
+        "detail": {"why": "Finance relies on it.", "event_uuids": [rows[0].event_uuid]},
+    }
+    judged = {"success": True, "results": []} if is_good else {"success": False, "results": [failure]}
+    lake.write_receipt(plan, "jr_1", [lake.receipt_entry(plan, TABLE, "jr_1", rows, validation=judged)])
+    return plan, published(lake, plan)
+
+
+def tell(lake: Lake, outcome: dict[str, Any]) -> dict[str, Any]:
+    return alert_on_outcome(lake.clients, lake.settings, outcome=outcome, run_url="http://run", now=NOW)
+
+
+def decide(lake: Lake, plan: LoadPlan, action: ReleaseAction) -> None:
+    """What a person does with a held load."""
+    plan_and_store_release(
+        lake.clients,
+        lake.settings,
+        dag_id="release_load",
+        run_id=plan.load_id,
+        release=Release(plan.load_id, action, "a test decides", "somebody"),
+        tables=(),
+        dry_run=False,
+        now=NOW,
+    )
+
+
+def test_a_held_load_says_how_bad_it_is_which_rows_and_what_readers_see(lake: Lake, inbox: Inbox) -> None:
+    # given: something that readers see already
+    good, _ = load(lake, "run-1", [PAYMENT], is_good=True)
+    shown = main_snapshot_id(lake.catalog, TABLE)
+    # when
+    plan, outcome = load(lake, "run-2", [SECOND, Sent("uuid-2", 102)], is_good=False)
+    assert tell(lake, outcome) == {"alerts": 1, "sent": 1, "cleared": 0}
+    # then
+    (message,) = inbox()
+    assert (message["what"], message["severity"], message["owner"]) == (LOAD_HELD, "critical", "team-payments")
+    assert (message["count"], message["counted"], message["samples"]) == (1, "rows", ["uuid-1"])
+    assert (message["why"], message["detail"]) == ("Finance relies on it.", "critical: expect_x(net), 1 unexpected")
+    assert (message["load_id"], message["run_url"]) == (plan.load_id, "http://run")
+    assert message["last_good"].startswith(f"snapshot {shown} of ")
+    assert message["last_good"].endswith(f" by {good.load_id}")
+
+
+def test_a_held_load_stays_open_until_nothing_of_it_is_held(lake: Lake, inbox: Inbox) -> None:
+    """A good load after it publishes other rows; those that were held are as missing as before."""
+    held, outcome = load(lake, "run-1", [PAYMENT], is_good=False)
+    tell(lake, outcome)
+    _, good = load(lake, "run-2", [SECOND], is_good=True)
+    assert tell(lake, good)["cleared"] == 0
+    tomorrow = NOW + timedelta(days=1)
+    # when: still held after an hour, and after a day
+    settled = [settle_held_tables(lake.clients, lake.settings, now=now) for now in (NOW + timedelta(hours=1), tomorrow)]
+    # then: a day later it is told again, and once decided on it is over
+    assert settled == [{"cleared": [], "reminded": []}, {"cleared": [], "reminded": [TABLE]}]
+    decide(lake, held, ReleaseAction.GATE_AGAIN)
+    over = settle_held_tables(lake.clients, lake.settings, now=tomorrow + timedelta(hours=1))
+    assert over == {"cleared": [TABLE], "reminded": []}
+    told, reminded, closed = inbox()
+    assert reminded == told
+    assert (closed["state"], closed["incident"]) == ("closed", incident_key(LOAD_HELD, TABLE, TABLE))
+    assert open_incidents(lake.clients, lake.settings) == []
+
+
+def test_two_held_loads_of_a_table_are_one_incident_until_both_are_decided(lake: Lake, inbox: Inbox) -> None:
+    plans = []
+    for run_id, sent in (("run-1", PAYMENT), ("run-2", SECOND)):
+        plan, outcome = load(lake, run_id, [sent], is_good=False)
+        tell(lake, outcome)
+        plans.append(plan)
+    assert len(inbox()) == 1
+    cleared = []
+    for plan in plans:
+        decide(lake, plan, ReleaseAction.SUPERSEDE)
+        cleared.append(settle_held_tables(lake.clients, lake.settings, now=NOW)["cleared"])
+    assert cleared == [[], [TABLE]]
+
+
+def test_a_failed_table_is_over_when_it_is_loaded_after_all(lake: Lake, inbox: Inbox) -> None:
+    _, outcome = load(lake, "run-1", [PAYMENT], is_good=True)
+    failed = outcome | {"published": {}, "failed": {TABLE: ["OutOfMemoryError: Java heap space"]}}
+    assert tell(lake, failed) == {"alerts": 1, "sent": 1, "cleared": 0}
+    assert tell(lake, outcome)["cleared"] == 1
+    assert [(one["state"], one["what"]) for one in inbox()] == [("open", LOAD_FAILED), ("closed", LOAD_FAILED)]
+
+
+@pytest.mark.parametrize("service", ["sns", "dynamodb"])
+def test_an_alert_is_told_by_the_retry_when_a_service_was_out(
+    lake: Lake, inbox: Inbox, faults: Path, service: str
+) -> None:
+    _, outcome = load(lake, "run-1", [PAYMENT], is_good=False)
+    impatient = Clients(lake.settings)
+    impatient._config = impatient._config.merge(Config(retries={"max_attempts": 1}))
+    faults.write_text(json.dumps({f"outage_{service}": 1}))
+    try:
+        with pytest.raises(ClientError, match=r"503|ServiceUnavailable"):
+            tell(Lake(lake.settings, impatient), outcome)
+    finally:
+        faults.write_text("{}")
+    assert tell(lake, outcome)["sent"] == 1
+    assert [message["what"] for message in inbox()] == [LOAD_HELD]
