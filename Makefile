@@ -20,7 +20,7 @@ RUN = @python='$(PYTHON)'; [ "$$python" != missing-python ] || { \
 	exec "$$python" scripts/bootstrap.py
 LAKE = --with laptop,workers,jobs,emulator,jars
 
-.PHONY: help demo demo-compose test test-long up down status send query why contract bench check crash package pages install clean
+.PHONY: help demo demo-compose test test-long up down status send query why alerts contract bench check crash package pages install clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -49,6 +49,9 @@ query: ## ask the published tables: SQL="select event_name, count(*) from events
 
 why: ## one record's story: UUID=...
 	$(RUN) --with laptop -- scripts/why.py
+
+alerts: ## what the lake told people, the newest last, and what of it is open
+	$(RUN) --with laptop -- scripts/alerts.py
 
 contract: ## draft contracts for the event names of INPUT=file.ndjson[.gz]
 	$(RUN) --with laptop -- scripts/draft_contracts.py

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -169,6 +170,8 @@ def test_a_failing_expectation_holds_its_table_alone(kept: Lake, tmp_path: Path)
         if table != "events.lesson_events":
             fresh = set(uuids) - late
             assert fresh <= set(after.get(table, [])), f"{table} lacks rows of the load that held lessons"
+    told = kept.make("alerts")
+    assert re.search(r"open +critical +load held by the quality gate: events\.lesson_events", told), told
     alerts = [alert for alert in take_alerts(kept) if "lesson" in alert["what"] + alert["dataset"]]
     assert len(alerts) == 1, alerts
     (alert,) = alerts

@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from lake_builders import NOW, Lake, Sent
 from test_live_loads import TABLE, planned, published
 
+from alerts import arrived, as_text
 from eventlake.alerting import Alert, Severity, incident_key
 from eventlake.load_alerts import LOAD_FAILED, LOAD_HELD
 from eventlake.load_plan import LoadPlan
@@ -27,6 +28,13 @@ from eventlake_aws.release_steps import plan_and_store_release
 
 PAYMENT, SECOND = Sent("uuid-0", 100), Sent("uuid-1", 101)
 LAG = Alert("lag", Severity.MEDIUM, "stream", NOW, 3, ("u",), "docs/runbooks/stream-lag.md", "", "team", "stream")
+
+ALARM = {
+    "AlarmName": "stream-lag",
+    "AlarmDescription": "admit_events is behind; runbook https://git.example.com/docs/runbooks/stream-lag.md",
+    "NewStateValue": "ALARM",
+    "StateChangeTime": "2026-11-21T09:00:00.000+0000",
+}
 
 Inbox = Callable[[], list[dict[str, Any]]]
 
@@ -175,3 +183,29 @@ def test_an_alert_is_told_by_the_retry_when_a_service_was_out(
         faults.write_text("{}")
     assert tell(lake, outcome)["sent"] == 1
     assert [message["what"] for message in inbox()] == [LOAD_HELD]
+
+
+def test_what_arrived_is_shown_newest_last_and_stays(lake: Lake) -> None:
+    # given: an inbox as the template makes it, an incident that is over, and an alarm that lasts
+    sqs = boto3.client("sqs", region_name=lake.settings.region)
+    url = sqs.create_queue(QueueName=lake.settings.alerts_inbox_queue)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    topic = lake.settings.alerts_topic_arn
+    lake.clients.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    assert as_text(arrived(sqs, lake.settings)) == ["no alert has arrived"]
+    raise_alert(lake.clients, lake.settings, LAG, now=NOW)
+    clear_alert(lake.clients, lake.settings, incident=LAG.incident, now=NOW)
+    alarm = ALARM | {"AlarmName": f"{lake.settings.prefix}-stream-lag"}
+    lake.clients.sns.publish(TopicArn=topic, Message=json.dumps(alarm))
+    # when: twice, because reading takes nothing
+    first, second = (as_text(arrived(sqs, lake.settings)) for _ in range(2))
+    # then
+    assert first == second
+    assert [line[22:] for line in first if not line.startswith("    ")][:-1] == [
+        "open    medium    lag: stream",
+        "closed  medium    lag: stream",
+        "open    alarm     admit_events is behind: stream-lag",
+    ]
+    assert "    since        2026-11-21T09:00:00+00:00, 3 rows, such as u" in first
+    assert "    runbook      https://git.example.com/docs/runbooks/stream-lag.md" in first
+    assert first[-1] == "(1 open of 2 incidents)"
