@@ -7,7 +7,8 @@
     {"clock_ahead_seconds": 86400}   what acts by time alone sees tomorrow (clock.py)
 
 Belongs in here: what may go wrong on request. Does not belong here: who lets it go wrong. Without the variable nothing
-ever does.
+ever does. Whoever changes the file puts a new one in its place (tests/fault_file.py): written over, it is empty for a
+moment, and a second change within a tick of the file system's clock would not be seen.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import json
 import os
 from pathlib import Path
 
-_seen: tuple[int, dict[str, int]] = (0, {})
+# two files that follow each other within a tick of the file system's clock differ in their number
+_Version = tuple[int, int]
+_seen: tuple[_Version, dict[str, int]] = ((0, 0), {})
 
 
 def fault(name: str) -> int:
@@ -26,9 +29,10 @@ def fault(name: str) -> int:
     if not path:
         return 0
     try:
-        changed_at = Path(path).stat().st_mtime_ns
-        if changed_at != _seen[0]:
-            _seen = (changed_at, json.loads(Path(path).read_text()))
+        found = Path(path).stat()
+        version = (found.st_mtime_ns, found.st_ino)
+        if version != _seen[0]:
+            _seen = (version, json.loads(Path(path).read_text()))
     except (OSError, ValueError):
         return 0
     return int(_seen[1].get(name, 0))

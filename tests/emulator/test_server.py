@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
+from emulator.faults import fault
 from tests.emulator.running import PYTHON, ROOT, Emulator, make_bucket, make_function
+from tests.fault_file import write_faults
 
 SERVICE = "Lambda"
 
@@ -81,7 +83,7 @@ def test_a_stop_leaves_no_process_and_no_code_behind(
     pid = int(answer["Payload"].read())
     started = time.monotonic()
     assert emulator.stop(how) == 0
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 20
     assert not Path(f"/proc/{pid}").exists()
     assert not (emulator.folder / "state/tmp").exists()
 
@@ -112,7 +114,8 @@ def test_all_stores_come_back_after_a_clean_stop(another_emulator: Callable[...,
     emulator.environment["GATEWAY_PORT"] = port
     started = time.monotonic()
     emulator.start()
-    assert time.monotonic() - started < 5
+    # the port is free at once, and not after the minute in which it still belongs to old connections
+    assert time.monotonic() - started < 30
 
     found = emulator.client("s3").get_object(Bucket=name, Key="a/b=c")
     assert (found["Body"].read(), found["Metadata"]) == (b"body", {"k": "v"})
@@ -126,6 +129,16 @@ def test_all_stores_come_back_after_a_clean_stop(another_emulator: Callable[...,
     assert [one["Body"] for one in messages] == ["message"]
     assert emulator.client("glue").get_table(DatabaseName=name, Name="t")["Table"]["Parameters"] == {"a": "b"}
     assert emulator.client("lambda").invoke(FunctionName=name)["Payload"].read() == b'"still here"'
+
+
+def test_faults_are_seen_however_quickly_they_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a file system whose clock ticks seldom, too: a test that was not heard would wait in vain."""
+    path = tmp_path / "faults.json"
+    monkeypatch.setenv("EMULATOR_FAULTS", str(path))
+    for number in range(1, 200):
+        write_faults(path, a=number)
+        os.utime(path, ns=(1, 1))
+        assert fault("a") == number
 
 
 def test_an_outage_refuses_a_whole_service_until_it_is_over(emulator: Emulator) -> None:

@@ -6,7 +6,6 @@ whether the lake came through (crash_drill.py).
 
 from __future__ import annotations
 
-import json
 import random
 import signal
 import time
@@ -18,6 +17,7 @@ import psutil
 
 from laptop.home import Home
 from laptop.supervision import Supervisor
+from tests.fault_file import write_faults
 from tests.journeys.crash_points import CrashPoints
 from tests.journeys.lake import Lake, wait_until
 
@@ -169,9 +169,9 @@ def _program(scene: Scene, name: str) -> str:
 
 def _outage(scene: Scene, service: str) -> str:
     seconds = scene.chance.uniform(3.0, LONGEST_OUTAGE_SECONDS)
-    scene.faults.write_text(json.dumps({f"outage_{service}": 1}))
+    write_faults(scene.faults, **{f"outage_{service}": 1})
     time.sleep(seconds)
-    scene.faults.write_text("{}")
+    write_faults(scene.faults)
     return f"{service} out for {seconds:.1f} s"
 
 

@@ -6,7 +6,6 @@ Belongs in here: start and stop, and what a load job would have left behind. Doe
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -21,6 +20,7 @@ from lake_builders import Lake, wait_until
 
 from eventlake.settings import DATABASES, Settings
 from eventlake_aws.clients import Clients
+from tests.fault_file import write_faults
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".venvs/emulator/bin/python"
@@ -35,8 +35,8 @@ def faults(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def ahead(faults: Path) -> Iterator[Callable[[timedelta], None]]:
     """Moves the server's clock, for whatever acts by time; it is back after the test."""
-    yield lambda by: faults.write_text(json.dumps({"clock_ahead_seconds": int(by.total_seconds())}))
-    faults.write_text("{}")
+    yield lambda by: write_faults(faults, clock_ahead_seconds=int(by.total_seconds()))
+    write_faults(faults)
 
 
 @pytest.fixture(scope="session")
