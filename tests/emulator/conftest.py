@@ -15,7 +15,7 @@ from tests.emulator import running
 from tests.emulator.running import Emulator
 
 # what does not come without a fix need not be waited for as long as what comes late with it
-PATIENCE_WITHOUT_A_FIX = 0.3
+PATIENCE_WITHOUT_A_FIX = 0.05
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

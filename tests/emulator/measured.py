@@ -43,7 +43,7 @@ def reported(emulator: Emulator, namespace: str, metric_name: str, statistic: st
     def is_there() -> bool:
         return value_of(emulator, namespace, metric_name, statistic, **where) == value
 
-    wait_for(is_there, f"{metric_name} of {value}", seconds=5)
+    wait_for(is_there, f"{metric_name} of {value}")
 
 
 def make_queue(emulator: Emulator, name: str, **attributes: str) -> tuple[str, str]:
@@ -64,7 +64,7 @@ def messages(emulator: Emulator, url: str, number: int) -> list[dict[str, Any]]:
             taken.append(json.loads(message["Body"]))
         return len(taken) >= number
 
-    wait_for(take, f"{number} messages", seconds=10)
+    wait_for(take, f"{number} messages")
     return taken
 
 

@@ -22,6 +22,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from tests.fault_file import write_faults
+
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".venvs/emulator/bin/python"
 JOBS_PYTHON = ROOT / ".venvs/jobs/bin/python"
@@ -29,6 +31,8 @@ JARS = ROOT / ".cache/jars"
 ROLE = "arn:aws:iam::000000000000:role/tests"
 # environment of a server that makes checkpoints so often that a test need not wait for one
 CHECKPOINTS = {"EMULATOR_CHECKPOINT_SECONDS": "0.2"}
+# what the work of `slowness` takes where the rates that a test asks for were measured
+MEASURED_SECONDS = 0.1
 # the share of its time that each wait is given
 PATIENCE = 1.0
 
@@ -69,7 +73,8 @@ class Emulator:
         line = self.process.stdout.readline()
         assert line.startswith("emulator: http://127.0.0.1:"), (line, (self.folder / "log").read_text())
         self.endpoint = line.split()[1]
-        wait_for(self.healthy, "a healthy emulator", seconds=15)
+        # a server comes whatever fix it lacks
+        wait_for(self.healthy, "a healthy emulator", seconds=60 / PATIENCE)
         return self
 
     def healthy(self) -> bool:
@@ -125,21 +130,29 @@ class Emulator:
             wait_for(lambda before=before: modified(self.checkpoint) > before, "a checkpoint")
 
     def fault(self, **faults: int) -> None:
-        (self.folder / "faults.json").write_text(json.dumps(faults))
+        write_faults(self.folder / "faults.json", **faults)
 
 
 def modified(path: Path) -> float:
     return path.stat().st_mtime if path.exists() else 0.0
 
 
-def wait_for(check: Callable[[], Any], what: str, seconds: float = 20) -> Any:
-    """The first true answer of `check`."""
+def wait_for(check: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+    """The first true answer of `check`. Waits for long, as the machine may be slow and others at work on it."""
     deadline = time.monotonic() + seconds * PATIENCE
     while time.monotonic() < deadline:
         if found := check():
             return found
         time.sleep(0.05)
     pytest.fail(f"waited {seconds} s for {what}")
+
+
+def slowness() -> float:
+    """How many processor seconds of this machine do what one did where the rates were measured; one at the least."""
+    started = time.process_time()
+    for number in range(20_000):
+        json.loads(json.dumps({"number": number, "list": [number] * 10, "text": "x" * 100}))
+    return max(1.0, (time.process_time() - started) / MEASURED_SECONDS)
 
 
 def zipped(**files: str) -> bytes:

@@ -103,7 +103,6 @@ def ended(emulator: Emulator, name: str) -> dict[str, Any]:
     found: dict[str, Any] = wait_for(
         lambda: (one := cloudformation.describe_stacks(StackName=name)["Stacks"][0])["StackStatus"] in ENDED and one,
         "the stack's end",
-        seconds=10,
     )
     return found
 

@@ -339,7 +339,6 @@ def declared(emulator: Emulator) -> Iterator[Declared]:
             and one
         ),
         "the stack's end",
-        seconds=60,
     )
     events = cloudformation.describe_stack_events(StackName=PREFIX)["StackEvents"]
     reasons = [one.get("ResourceStatusReason") for one in events if one["ResourceStatus"] == "CREATE_FAILED"]

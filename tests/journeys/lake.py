@@ -22,7 +22,7 @@ from tests.journeys.independent_reader import LakeReader
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 COMMAND_TIMEOUT_SECONDS = 900
-RUN_TIMEOUT_SECONDS = 420
+RUN_TIMEOUT_SECONDS = 900
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class Lake:
         return "\n".join(told)
 
 
-def wait_until(holds: Callable[[], bool], what: str, timeout_seconds: float = 90) -> None:
+def wait_until(holds: Callable[[], bool], what: str, timeout_seconds: float = 240) -> None:
     """Returns once the condition holds; fails with its name when it does not in time."""
     deadline = time.monotonic() + timeout_seconds
     while not holds():

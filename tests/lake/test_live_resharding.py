@@ -30,7 +30,7 @@ from eventlake_aws.stream_shards import shard_ids
 from eventlake_aws.watermark_census import watermark_now
 from laptop.producer import send
 
-DRAIN_SECONDS = 60
+DRAIN_SECONDS = 120
 
 
 @dataclass
