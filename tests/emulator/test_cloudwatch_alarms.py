@@ -55,7 +55,7 @@ def alarm(emulator: Emulator, name: str) -> dict[str, Any]:
 
 def becomes(emulator: Emulator, name: str, state: str) -> dict[str, Any]:
     found: dict[str, Any] = wait_for(
-        lambda: (one := alarm(emulator, name))["StateValue"] == state and one, f"the alarm to be {state}", seconds=5
+        lambda: (one := alarm(emulator, name))["StateValue"] == state and one, f"the alarm to be {state}"
     )
     return found
 
@@ -105,7 +105,7 @@ def evaluated(emulator: Emulator, name: str, datapoints_to_alarm: int, rows: lis
         found = {one["AlarmName"]: one["StateValue"] for one in alarms}
         return {one: state for one, state in found.items() if state != expected[one]}
 
-    wait_for(lambda: not differing(), "the states of the table", seconds=5)
+    wait_for(lambda: not differing(), "the states of the table")
 
 
 @promised(MISSING_DATA, closed_by="cloudwatch_alarms")
@@ -139,10 +139,12 @@ def test_some_of_the_data_points_are_enough_where_the_alarm_says_so(emulator: Em
     closed_by="cloudwatch_alarms",
 )
 def test_an_alarm_watches_the_metric_of_its_dimensions_alone(emulator: Emulator, name: str) -> None:
+    # an alarm is looked at when it is made, and then not before the minute ends
+    for shop in ("north", "south"):
+        put(emulator, name, {"north": 20, "south": 5}[shop], at=seconds_ago(PERIOD_SECONDS / 2), Shop=shop)
     for shop in ("north", "south"):
         where = [{"Name": "Shop", "Value": shop}]
         make_alarm(emulator, name, AlarmName=f"{name}-{shop}", Dimensions=where, Period=PERIOD_SECONDS)
-        put(emulator, name, {"north": 20, "south": 5}[shop], at=seconds_ago(PERIOD_SECONDS / 2), Shop=shop)
     becomes(emulator, f"{name}-north", "ALARM")
     becomes(emulator, f"{name}-south", "OK")
 
@@ -192,12 +194,12 @@ def test_the_window_slides_with_the_minute_and_not_with_the_period(
     emulator: Emulator, name: str, ahead: Callable[[int], None]
 ) -> None:
     """Two values that the hour of the clock divides are in one period of an hour that ends now."""
-    make_alarm(emulator, name, Period=3600, Statistic="Sum", Threshold=30)
     into_the_hour = time.time() % 3600
     boundary = time.time() - into_the_hour + (3600 if into_the_hour > 1800 else 0)
     put(emulator, name, 16, at=datetime.fromtimestamp(boundary - 60, UTC))
     put(emulator, name, 16, at=datetime.fromtimestamp(boundary + 60, UTC))
     ahead(int(max(0, boundary + 180 - time.time())))
+    make_alarm(emulator, name, Period=3600, Statistic="Sum", Threshold=30)
     becomes(emulator, name, "ALARM")
 
 
@@ -212,7 +214,15 @@ def test_the_history_names_creation_changes_and_actions(emulator: Emulator, name
     make_alarm(emulator, name, Period=PERIOD_SECONDS, AlarmActions=[topic])
     becomes(emulator, name, "ALARM")
     messages(emulator, url, 1)
-    items = emulator.client("cloudwatch").describe_alarm_history(AlarmName=name)["AlarmHistoryItems"]
+
+    def history() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = emulator.client("cloudwatch").describe_alarm_history(AlarmName=name)[
+            "AlarmHistoryItems"
+        ]
+        return found
+
+    # an action is written down after it is done
+    items = wait_for(lambda: len(found := history()) >= 3 and found, "the action")
     assert [(one["HistoryItemType"], one["HistorySummary"]) for one in items] == [
         ("Action", f"Successfully executed action {topic}"),
         ("StateUpdate", "Alarm updated from INSUFFICIENT_DATA to ALARM"),
@@ -229,13 +239,16 @@ def test_a_state_set_by_hand_acts_and_lasts_until_the_next_evaluation(
     emulator: Emulator, name: str, ahead: Callable[[int], None]
 ) -> None:
     topic, url = make_topic(emulator, name)
+    # from the first second of a minute on nothing is evaluated for as long as can be
+    to_a_new_minute = MINUTE_SECONDS + 1 - int(time.time()) % MINUTE_SECONDS
+    ahead(to_a_new_minute)
     make_alarm(emulator, name, AlarmActions=[topic], TreatMissingData="notBreaching")
     becomes(emulator, name, "OK")
     emulator.client("cloudwatch").set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a drill")
     found = alarm(emulator, name)
     assert (found["StateValue"], found["StateReason"], found.get("StateReasonData")) == ("ALARM", "a drill", None)
     assert messages(emulator, url, 1)[0]["NewStateReason"] == "a drill"
-    ahead(MINUTE_SECONDS)
+    ahead(to_a_new_minute + MINUTE_SECONDS)
     becomes(emulator, name, "OK")
 
 
