@@ -14,7 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.emulator.behaviours import promised
-from tests.emulator.running import ROLE, Emulator, make_bucket, objects, wait_for
+from tests.emulator.running import ROLE, Emulator, make_bucket, objects, slowness, wait_for
 
 SERVICE = "Firehose"
 
@@ -95,11 +95,11 @@ def test_a_buffer_waits_for_its_interval_and_no_longer(emulator: Emulator, name:
     make_stream(emulator, name, seconds=3)
     started = time.monotonic()
     put(emulator, name, [event(1)])
-    time.sleep(1.5)
+    time.sleep(0.5)
     put(emulator, name, [event(2)])
-    assert not objects(emulator, name)
+    # by default it would be five minutes
     found = wait_for(lambda: objects(emulator, name), "the object")
-    assert 2.8 < time.monotonic() - started < 6
+    assert time.monotonic() - started >= 3
     assert len(found) == 1
     assert gzip.decompress(next(iter(found.values()))).count(b"\n") == 2
 
@@ -112,7 +112,7 @@ def test_a_full_buffer_does_not_wait(emulator: Emulator, name: str) -> None:
         put(emulator, name, [event(n, pad="x" * 90_000) for n in range(5)])
     assert not objects(emulator, name)
     put(emulator, name, [event(n, pad="x" * 150_000) for n in range(5)])
-    assert len(wait_for(lambda: objects(emulator, name), "the object", seconds=5)) == 1
+    assert len(wait_for(lambda: objects(emulator, name), "the object")) == 1
 
 
 @promised(
@@ -139,9 +139,13 @@ def test_what_has_no_partition_goes_to_the_error_prefix(emulator: Emulator, name
 def test_a_prefix_without_time_and_partitions_gets_the_default_folders(emulator: Emulator, name: str) -> None:
     """YYYY/MM/dd/HH by default."""
     make_stream(emulator, name, CompressionFormat="UNCOMPRESSED", **PLAIN)
+    # the hour of their arrival, which may end meanwhile
+    hours = [time.strftime("plain/%Y/%m/%d/%H/", time.gmtime())]
     put(emulator, name, [b"a", b"b"])
-    found = wait_for(lambda: objects(emulator, name, time.strftime("plain/%Y/%m/%d/", time.gmtime())), "the object")
+    hours.append(time.strftime("plain/%Y/%m/%d/%H/", time.gmtime()))
+    found = wait_for(lambda: objects(emulator, name), "the object")
     assert list(found.values()) == [b"ab"]
+    assert next(iter(found)).startswith(tuple(hours))
 
 
 @promised("https://docs.aws.amazon.com/firehose/latest/APIReference/API_PutRecordBatch.html", closed_by="firehose")
@@ -186,7 +190,7 @@ def test_more_than_500_open_partitions_overflow_into_the_error_prefix(emulator: 
     make_stream(emulator, name, seconds=3)
     put(emulator, name, [event(n, f"type{n}") for n in range(300)])
     put(emulator, name, [event(n, f"type{n}") for n in range(300, 510)])
-    errors = wait_for(lambda: objects(emulator, name, "errors/"), "the error object", seconds=15)
+    errors = wait_for(lambda: objects(emulator, name, "errors/"), "the error object")
     lines = gzip.decompress(next(iter(errors.values()))).splitlines()
     assert len(lines) == 10
     assert json.loads(lines[0])["errorCode"] == "DynamicPartitioning.ActivePartitionLimitExceeded"
@@ -333,4 +337,4 @@ def test_3000_records_a_second_pass(emulator: Emulator, name: str) -> None:
     for _ in range(10):
         assert put(emulator, name, batch)["FailedPutCount"] == 0
     wait_for(lambda: len(objects(emulator, name)) >= 7, "the objects")
-    assert 5000 / (emulator.processor_seconds() - before) > 3000
+    assert 5000 / (emulator.processor_seconds() - before) > 3000 / slowness()

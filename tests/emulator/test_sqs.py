@@ -33,16 +33,21 @@ def received(emulator: Emulator, url: str, seconds: int = 0) -> list[dict[str, A
 
 @promised("https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibility-timeout.html")
 def test_a_received_message_is_invisible_for_its_timeout_and_then_comes_again(emulator: Emulator, name: str) -> None:
-    url = make_queue(emulator, name, VisibilityTimeout="1")
-    emulator.client("sqs").send_message(QueueUrl=url, MessageBody="a")
-    (first,) = received(emulator, url)
-    assert not received(emulator, url)
-    counts = emulator.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    # one that is long enough to look at what is invisible, and one that is worth waiting for
+    sqs = emulator.client("sqs")
+    lasting = make_queue(emulator, f"{name}-lasting", VisibilityTimeout="60")
+    short = make_queue(emulator, name, VisibilityTimeout="1")
+    for url in (lasting, short):
+        sqs.send_message(QueueUrl=url, MessageBody="a")
+    assert received(emulator, lasting)
+    assert not received(emulator, lasting)
+    counts = sqs.get_queue_attributes(QueueUrl=lasting, AttributeNames=["All"])["Attributes"]
     assert (counts["ApproximateNumberOfMessages"], counts["ApproximateNumberOfMessagesNotVisible"]) == ("0", "1")
-    (second,) = received(emulator, url, seconds=5)
+    (first,) = received(emulator, short)
+    (second,) = received(emulator, short, seconds=20)
     assert (first["MessageId"], second["Attributes"]["ApproximateReceiveCount"]) == (second["MessageId"], "2")
-    emulator.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=second["ReceiptHandle"])
-    assert not received(emulator, url, seconds=1)
+    sqs.delete_message(QueueUrl=short, ReceiptHandle=second["ReceiptHandle"])
+    assert not received(emulator, short, seconds=1)
 
 
 @promised("https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html")
@@ -52,7 +57,7 @@ def test_a_message_that_was_received_too_often_goes_to_the_dead_letters(emulator
     url = make_queue(emulator, name, f"{name}-dead", VisibilityTimeout="0")
     emulator.client("sqs").send_message(QueueUrl=url, MessageBody="a")
     assert [len(received(emulator, url)) for _ in range(3)] == [1, 1, 0]
-    (found,) = received(emulator, dead, seconds=5)
+    (found,) = received(emulator, dead, seconds=20)
     assert found["Body"] == "a"
 
 
@@ -60,6 +65,7 @@ HANDLER = """
 import json, os, boto3
 from urllib.parse import unquote_plus
 table = boto3.client("dynamodb")
+table.describe_table(TableName=os.environ["TABLE"])
 def handler(event, context):
     failed = []
     for message in event["Records"]:
@@ -90,7 +96,7 @@ def test_of_a_batch_from_a_bucket_only_the_failed_message_comes_again_and_then_i
         KeySchema=[{"AttributeName": "k", "KeyType": "HASH"}],
     )
     make_function(emulator, name, HANDLER, Timeout=2, Environment={"Variables": {"TABLE": name}})
-    # warm, so that no message becomes visible again while its batch still waits for a cold start
+    # warm, so that no message becomes visible again while its batch waits for a cold start or a first connection
     emulator.client("lambda").invoke(FunctionName=name, Payload=b'{"Records": []}')
     emulator.client("lambda").create_event_source_mapping(
         EventSourceArn=arn(name), FunctionName=name, BatchSize=10, FunctionResponseTypes=["ReportBatchItemFailures"]
