@@ -87,6 +87,15 @@ class LakeReader:
                 body = s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
                 yield from (gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body).splitlines()
 
+    def objects_without_landing(self) -> set[str]:
+        """Keys of raw objects that the list of landings does not know yet."""
+        s3, dynamodb = self.client("s3"), self.client("dynamodb")
+        listed = s3.get_paginator("list_objects_v2").paginate(Bucket=self.environment["LAKE_RAW_BUCKET"])
+        keys = {entry["Key"] for page in listed for entry in page.get("Contents", [])}
+        scanned = dynamodb.get_paginator("scan").paginate(TableName=f"{self.environment['LAKE_PREFIX']}-landings")
+        landed = {item["object_key"]["S"] for page in scanned for item in page["Items"]}
+        return {key for key in keys if key.startswith(("raw/", "late/"))} - landed
+
     def decisions(self) -> list[dict[str, Any]]:
         """Every decision once: delivery is at least once, the identity of the record tells repeats apart."""
         by_identity: dict[tuple[str, str], dict[str, Any]] = {}

@@ -141,14 +141,17 @@ def test_sending_the_same_file_again_changes_no_table(kept: Lake) -> None:
 
 
 def settle(lake: Lake, received: int) -> None:
-    """Wait until each record received has a verdict that lies in S3: raw and decisions are buffered."""
+    """Wait until each record received has a verdict that lies in S3, for raw and decisions are buffered, and each
+    object its landing: a load takes what has one.
+    """
     reader = lake.reader()
 
     def verdicts() -> int:
         return len(reader.raw_identities()) + len(reader.decisions())
 
-    wait_until(lambda: verdicts() >= received, f"{received} verdicts in S3 (now {verdicts()})", 180)
+    wait_until(lambda: verdicts() >= received, f"{received} verdicts in S3 (now {verdicts()})", 600)
     assert verdicts() == received
+    wait_until(lambda: not reader.objects_without_landing(), "the landings of all raw objects")
 
 
 def test_a_failing_expectation_holds_its_table_alone(kept: Lake, tmp_path: Path) -> None:
