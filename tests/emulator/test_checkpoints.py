@@ -370,7 +370,7 @@ def test_a_message_that_a_killed_function_held_comes_again_at_once(emulator: Emu
 def test_a_kill_before_the_first_checkpoint_leaves_nothing(
     another_emulator: Callable[..., Emulator], name: str
 ) -> None:
-    emulator = another_emulator()
+    emulator = another_emulator(EMULATOR_CHECKPOINT_SECONDS="3600")
     make_bucket(emulator, name)
     emulator.client("s3").put_object(Bucket=name, Key="k", Body=b"x")
     kill(emulator)
