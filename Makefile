@@ -59,8 +59,9 @@ contract: ## draft contracts for the event names of INPUT=file.ndjson[.gz]
 bench: ## measure, and write bench/RESULTS.md [ONLY=load,stream] [BENCH_EVENTS=n] [BENCH_SECONDS=n]
 	$(RUN) $(LAKE),bench -- bench/run.py
 
-check: ## contracts, suites and rollups: valid, and no breaking edit
+check: ## contracts, suites and rollups: is each one that the lake can obey?
 	$(RUN) --with laptop -- scripts/check_definitions.py
+	$(RUN) --with jobs --run-in jobs -- scripts/check_suites.py
 
 package: ## build dist/: the zips that Lambda, Glue and MWAA take
 	$(RUN) --with laptop -- scripts/package.py

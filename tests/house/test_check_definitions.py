@@ -45,6 +45,7 @@ PLANTED: list[tuple[str, object, str]] = [
     ("contracts/refund.json", a_schema(), "nobody reads it there"),
     ("expectations/payment.json", a_suite("amuont"), "column 'amuont'"),
     ("expectations/shop.json", a_suite(), "a type with contracts: payment"),
+    ("contracts/refund/card.json", a_schema(key="refund/card"), "type 'refund' and no suite"),
     ("expectations/payment.json", {"name": "payment"}, "name and expectations"),
     ("rollups/revenue.sql", "SELECT 1", "-- description:"),
     (
@@ -60,6 +61,7 @@ PLANTED: list[tuple[str, object, str]] = [
 def test_a_fault_is_found_and_named(tmp_path: Path, name: str, content: object, word: str) -> None:
     # given
     write(tmp_path, "contracts/payment/order.json", a_schema({"amount": {"type": "integer"}}))
+    write(tmp_path, "expectations/payment.json", a_suite())
     assert check_folder(tmp_path).faults == []
 
     # when

@@ -321,6 +321,27 @@ def last_balance(lake: Lake) -> tuple[set[str], list[str]]:
     return stations, [record for _, samples in unbalanced for record in json.loads(samples)]
 
 
+@pytest.mark.long  # two more runs of a DAG; the same decisions are carried out without Airflow in tests/lake
+def test_held_lessons_reach_their_readers_when_a_person_says_so(kept: Lake) -> None:
+    # given: the load that held lessons first
+    reader = kept.reader()
+    ends = reader.column("control.loads", "started_at", "load_id", "table_name", "status", "loaded")
+    _, held, table, _, rows = min(end for end in ends if end[3] == "held")
+    assert table == "events.lesson_events"
+    decision = {"load_id": held, "action": "publish anyway", "reason": "a test planted the expectation that fails"}
+    before = reader.event_uuids()[table]
+    # when: first only asked
+    kept.run_dag("release_load", decision)
+    assert reader.event_uuids()[table] == before
+    kept.run_dag("release_load", decision | {"dry_run": False})
+    # then
+    after = reader.event_uuids()[table]
+    assert set(before) < set(after)
+    assert len(after) == len(set(after)) == len(before) + rows
+    [(load_id, decided_by)] = reader.column("control.releases", "load_id", "decided_by")
+    assert (load_id, decided_by) == (held, "admin")
+
+
 def test_down_leaves_no_process(kept: Lake) -> None:
     kept.make("down")
     assert kept.processes() == []

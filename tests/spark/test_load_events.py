@@ -84,7 +84,7 @@ def test_good_lines_are_staged_typed_and_no_reader_sees_them(lake: DiskLake) -> 
             "first_day": "2026-11-21", "last_day": "2026-11-21",
         }
     ]  # fmt: skip
-    assert entry["validation"] == {"success": True, "results": [], "note": "no_suite"}
+    assert entry["validation"] == {"success": None, "results": [], "note": "the type has no suite"}
     assert receipt["quarantine_uri"] is receipt["duplicates_uri"] is None
     assert lake.rows("SELECT * FROM events.payment_events") == []
     first, second = sorted(lake.staged_rows(entry), key=lambda row: row.event_uuid)

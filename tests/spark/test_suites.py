@@ -20,6 +20,7 @@ import great_expectations as gx
 import pandas as pd
 from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
+from check_suites import faults_of
 from eventlake.contract import Contract, parse_contract
 from eventlake.definitions import SEVERITIES, Expectation, Suite, parse_suite
 from eventlake.table_schema import table_columns
@@ -84,6 +85,32 @@ def gate() -> PandasGate:
 
 def test_every_type_has_a_suite() -> None:
     assert set(SUITES) == set(CONTRACTS)
+
+
+@pytest.mark.parametrize(
+    ("type_", "kwargs", "word"),
+    [
+        ("expect_column_values_to_be_nice", {"column": "event_uuid"}, "expect_column_values_to_be_nice"),
+        ("expect_column_values_to_be_between", {"column": "amount", "maximum": 3}, "maximum"),
+        ("expect_column_values_to_not_be_null", {}, "column"),
+    ],
+)
+def test_what_great_expectations_cannot_run_is_named(
+    tmp_path: Path, type_: str, kwargs: dict[str, Any], word: str
+) -> None:
+    planted = {"type": type_, "kwargs": kwargs, "meta": {"severity": "low"}}
+    good = {"type": "expect_column_values_to_be_unique", "kwargs": {"column": "x"}, "meta": {"severity": "low"}}
+    (tmp_path / "expectations").mkdir()
+    file = tmp_path / "expectations/payment.json"
+    file.write_text(json.dumps({"name": "payment", "expectations": [good, planted]}))
+    (fault,) = faults_of(tmp_path)
+    assert f"payment.json: received expectation 2, {type_}" in fault
+    assert word in fault
+    assert "\n" not in fault
+
+
+def test_great_expectations_can_run_what_the_lake_is_told() -> None:
+    assert list(faults_of(INCLUDE)) == []
 
 
 @each_type
