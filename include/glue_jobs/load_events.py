@@ -124,7 +124,7 @@ def _validation(batch: Batch, definitions: Bundle, validator: Validator) -> dict
     if suite is None and entry.event_type is None:
         # names without a contract promise nothing
         return {"success": True, "results": []}
-    return validator.validate(batch.loaded_rows, suite)
+    return validator.validate(batch.loaded_rows, batch.count(LOADED), suite)
 
 
 def _decision(entry: dict[str, Any]) -> dict[str, Any]:

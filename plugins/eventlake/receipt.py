@@ -35,14 +35,16 @@ class ExpectationResult:
     observed: str | None
     unexpected_count: int | None
     detail: str | None
+    rows: int | None = None
 
 
 @dataclass(frozen=True)
 class Validation:
-    """None in `success` means that the suite gave no answer, which is not the same as a good one."""
+    """None in `success` means that the suite gave no answer, which is not the same as a good one; `note` says why."""
 
     success: bool | None
     results: tuple[ExpectationResult, ...]
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -260,9 +262,11 @@ def _validation(body: Mapping[str, Any] | None) -> Validation | None:
                 observed=_shown(result.get("observed")),
                 unexpected_count=_number_or_none(result, "unexpected_count"),
                 detail=_shown(result.get("detail")),
+                rows=_number_or_none(result, "rows"),
             )
             for result in body["results"]
         ),
+        note=_text_or_none(body, "note"),
     )
 
 

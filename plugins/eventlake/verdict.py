@@ -80,7 +80,9 @@ def _doubts(receipt: TableReceipt) -> list[str]:
         is_staged = receipt.staged_snapshot_id is not None and receipt.counts.loaded
         return ["no validation result"] if is_staged else []
     if validation.success is None:
-        return ["no validation result"]
+        # the words of an exception may hold values, and reasons go into alerts
+        why = (validation.note or "").partition(":")[0]
+        return [f"no validation result: {why}" if why else "no validation result"]
     if not validation.success and all(result.success is True for result in validation.results):
         return ["the validation failed without naming an expectation"]
     return []

@@ -66,6 +66,7 @@ _COLUMNS: Mapping[str, Sequence[tuple[str, pa.DataType]]] = {
         ("success", pa.bool_()),
         ("observed", pa.string()),
         ("unexpected_count", pa.int64()),
+        ("rows", pa.int64()),  # that were looked at
         ("detail", pa.string()),
         ("validated_at", _TIME),
     ),

@@ -167,6 +167,16 @@ def test_a_held_load_is_kept(lake: Lake) -> None:
     assert planned_landings(lake, "run-2") == 0
 
 
+def test_the_history_says_why_a_suite_gave_no_answer(lake: Lake) -> None:
+    lake.land([FIRST])
+    _, plan = planned(lake)
+    unanswered = {"success": None, "results": [], "note": "the type has no suite"}
+    lake.write_receipt(plan, "jr_1", [lake.receipt_entry(plan, TABLE, "jr_1", [FIRST], validation=unanswered)])
+    assert published(lake, plan)["held"] == {TABLE: ["no validation result: the type has no suite"]}
+    [row] = lake.catalog.load_table(VALIDATIONS).scan().to_arrow().to_pylist()
+    assert (row["expectation"], row["success"], row["detail"]) == ("the suite", None, "the type has no suite")
+
+
 def test_a_table_that_the_job_could_not_judge_is_taken_by_the_next_load(lake: Lake) -> None:
     # given: the job broke on payments, after it had staged something or before
     key = lake.land([FIRST])

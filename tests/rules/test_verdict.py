@@ -69,6 +69,10 @@ def test_a_missing_answer_holds() -> None:
     assert judged(result("low", None)) == Hold(("no result of expect_x(net)",))
     assert judge(replace(GOOD, validation=None), PLAN, Ceilings()) == Hold(("no validation result",))
     assert judge(replace(GOOD, validation=Validation(None, ())), PLAN, Ceilings()) == Hold(("no validation result",))
+    unsaid = Validation(None, (), "AnalysisException: column `x` of the row 'ada@example.org'")
+    assert judge(replace(GOOD, validation=unsaid), PLAN, Ceilings()) == Hold(
+        ("no validation result: AnalysisException",)
+    )
     named_nothing = judge(replace(GOOD, validation=Validation(False, ())), PLAN, Ceilings())
     assert named_nothing == Hold(("the validation failed without naming an expectation",))
 

@@ -332,8 +332,37 @@ def test_a_suite_that_fails_says_which_rows_and_never_their_values(lake: DiskLak
     between, not_null = entry["validation"]["results"]
     assert (between["severity"], between["success"], between["unexpected_count"]) == ("high", False, 1)
     assert between["detail"] == {"why": "nobody spends more", "event_uuids": [a_uuid(2)]}
+    assert (between["observed"], between["rows"]) == ("1 of 2 rows unexpected", 2)
     assert (not_null["column"], not_null["success"], not_null["detail"]) == ("order_id", True, None)
+    assert (not_null["observed"], not_null["unexpected_count"]) == ("0 of 2 rows unexpected", 0)
     assert "987654" not in json.dumps(entry)
+
+
+def test_the_history_tells_pairs_apart_and_says_how_near_a_good_answer_was(lake: DiskLake) -> None:
+    # given: a pair, a share of rows and a mean, none of which fails
+    expectations = [
+        {
+            "type": "expect_column_pair_values_a_to_be_greater_than_b",
+            "kwargs": {"column_A": "created_datetime", "column_B": "event_date", "or_equal": True},
+        },
+        {
+            "type": "expect_column_values_to_be_between",
+            "kwargs": {"column": "amount", "max_value": 5, "mostly": 0.5},
+        },
+        {"type": "expect_column_mean_to_be_between", "kwargs": {"column": "amount", "min_value": 0}},
+    ]
+    suite = {"name": "payment", "expectations": [each | {"meta": {"severity": "low"}} for each in expectations]}
+    lake.define({"payment/order": PAYMENT}, {"payment": suite})
+
+    # when
+    receipt = lake.load(lake.land([a_payment(1, amount=1), a_payment(2, amount=7)]))
+
+    # then
+    pair, share, mean = receipt["tables"][0]["validation"]["results"]
+    assert [one["success"] for one in (pair, share, mean)] == [True, True, True]
+    assert pair["column"] == "created_datetime, event_date"
+    assert (share["observed"], share["unexpected_count"]) == ("1 of 2 rows unexpected", 1)
+    assert (mean["observed"], mean["unexpected_count"], mean["detail"]) == (4.0, None, None)
 
 
 def test_an_expectation_that_cannot_be_asked_is_no_answer(lake: DiskLake) -> None:

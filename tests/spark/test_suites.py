@@ -177,7 +177,7 @@ def test_spark_gives_the_same_answers(spark: Any, validator: Any, gate: PandasGa
     spoilt = [row for each in suite.expectations for row in next(_caught_alone(gate, suite, each, good))]
     for rows in (good, spoilt):
         frame = spark.createDataFrame(*for_spark(rows, table_columns(CONTRACTS[event_type])))
-        answer = validator.validate(frame, suite)
+        answer = validator.validate(frame, len(rows), suite)
         failed = [place for place, result in enumerate(answer["results"]) if result["success"] is not True]
         assert len(answer["results"]) == len(suite.expectations), answer
         assert failed == (list(range(len(suite.expectations))) if rows is spoilt else []), answer

@@ -39,7 +39,7 @@ class Validator:
         self._import = threading.Thread(target=self._start, name="import-great-expectations", daemon=True)
         self._import.start()
 
-    def validate(self, rows: DataFrame, suite: Suite | None) -> dict[str, Any]:
+    def validate(self, rows: DataFrame, row_count: int, suite: Suite | None) -> dict[str, Any]:
         """`success` None: there is no answer, which is not a good one. Raises nothing: no answer holds a load."""
         if suite is None:
             return {"success": None, "results": [], "note": "the type has no suite"}
@@ -50,10 +50,14 @@ class Validator:
             if self._fault is not None:
                 raise self._fault
             answers = self._ask(rows, suite.expectations, {"result_format": "BOOLEAN_ONLY"})
-            failed = [each for each, answer in zip(suite.expectations, answers, strict=True) if not answer["success"]]
-            details = self._details(rows, failed)
+            unclear = [
+                each
+                for each, answer in zip(suite.expectations, answers, strict=True)
+                if not (answer["success"] and _is_of_each_row(each))
+            ]
+            details = self._details(rows, unclear)
             results = [
-                _result(each, answer, details.get(id(each)))
+                _result(each, answer, details.get(id(each)), row_count)
                 for each, answer in zip(suite.expectations, answers, strict=True)
             ]
         # whatever a suite or an engine does, the load has to hear of it as a missing answer
@@ -102,32 +106,63 @@ class Validator:
             answers[answer["expectation_config"]["meta"]["place"]] = answer
         return [answers[place] for place in range(len(expectations))]
 
-    def _details(self, rows: DataFrame, failed: Sequence[Expectation]) -> dict[int, dict[str, Any]]:
-        if not failed:
+    def _details(self, rows: DataFrame, unclear: Sequence[Expectation]) -> dict[int, dict[str, Any]]:
+        if not unclear:
             return {}
         wanted = {
             "result_format": "SUMMARY",
             "partial_unexpected_count": SAMPLE_IDENTITIES,
             "unexpected_index_column_names": ["event_uuid"],
         }
-        return {id(each): answer for each, answer in zip(failed, self._ask(rows, failed, wanted), strict=True)}
+        return {id(each): answer for each, answer in zip(unclear, self._ask(rows, unclear, wanted), strict=True)}
 
 
-def _result(expectation: Expectation, answer: Mapping[str, Any], detail: Mapping[str, Any] | None) -> dict[str, Any]:
+def _is_of_each_row(expectation: Expectation) -> bool:
+    """Whether success says that no row is unexpected; of a share, a mean or the like it says less than the value."""
+    of_rows = (
+        "expect_column_values_",
+        "expect_column_pair_values_",
+        "expect_compound_columns_",
+        "expect_select_column_",
+    )
+    return expectation.type.startswith(of_rows) and "mostly" not in expectation.kwargs
+
+
+def _result(
+    expectation: Expectation, answer: Mapping[str, Any], detail: Mapping[str, Any] | None, row_count: int
+) -> dict[str, Any]:
     found: Mapping[str, Any] = (detail or answer).get("result") or {}
-    fault = answer.get("exception_info") or {}
-    raised = _exception_of(fault)
-    uuids = [row["event_uuid"] for row in found.get("partial_unexpected_index_list") or [] if "event_uuid" in row]
-    count_of_wrong = found.get("unexpected_count")
+    raised = _exception_of(answer.get("exception_info") or {})
+    is_wrong = not raised and not answer["success"]
+    unexpected = found.get("unexpected_count") if detail is not None else 0
     return {
         "expectation": expectation.type,
-        "column": expectation.kwargs.get("column"),
+        "column": _columns(expectation),
         "severity": expectation.severity,
         "success": None if raised else bool(answer["success"]),
-        "observed": found.get("observed_value") if detail is not None else None,
-        "unexpected_count": int(count_of_wrong) if isinstance(count_of_wrong, int) else None,
-        "detail": raised or ({"why": expectation.why, "event_uuids": uuids} if detail is not None else None),
+        "observed": None if raised else _observed(found, unexpected, row_count),
+        "unexpected_count": None if raised or not isinstance(unexpected, int) else unexpected,
+        "rows": row_count,
+        "detail": raised or ({"why": expectation.why, "event_uuids": _event_uuids(found)} if is_wrong else None),
     }
+
+
+def _columns(expectation: Expectation) -> str | None:
+    """All columns that it is about, so that two pairs are told apart."""
+    named = (value for name, value in expectation.kwargs.items() if name.startswith("column"))
+    columns = [column for value in named for column in (value if isinstance(value, list) else [value])]
+    return ", ".join(map(str, columns)) or None
+
+
+def _observed(found: Mapping[str, Any], unexpected: object, row_count: int) -> Any:
+    if "observed_value" in found:
+        # a number says how far it is off; a list of values would show the rows' own
+        return found["observed_value"] if isinstance(found["observed_value"], int | float) else None
+    return f"{unexpected} of {row_count} rows unexpected" if isinstance(unexpected, int) else None
+
+
+def _event_uuids(found: Mapping[str, Any]) -> list[str]:
+    return [row["event_uuid"] for row in found.get("partial_unexpected_index_list") or [] if "event_uuid" in row]
 
 
 def _exception_of(fault: Mapping[str, Any]) -> str | None:
