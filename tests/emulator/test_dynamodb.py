@@ -256,9 +256,14 @@ def test_a_statement_that_was_seen_before_costs_less_than_a_new_one(emulator: Em
         return taken
 
     # a blank more makes no other statement, but another text
-    new = min(seconds(blanks) for blanks in range(0, 250, 25))
-    known = min(seconds(blanks) for blanks in range(0, 250, 25))
-    assert known < 0.8 * new, (known, new)
+    new, known = [], []
+    # in turn, so that what disturbs the one disturbs the other, too; and one of each that nothing disturbed is enough
+    for blanks in range(0, 1_000, 25):
+        new.append(seconds(blanks))
+        known.append(seconds(blanks))
+        if len(new) >= 10 and min(known) < 0.8 * min(new):
+            break
+    assert min(known) < 0.8 * min(new), (known, new)
 
 
 def test_a_table_that_outgrows_the_memory_answers_as_before(
