@@ -133,12 +133,9 @@ def test_a_crawl_that_starts_and_ends_is_two_events(emulator: Emulator, name: st
         wait_for(lambda crawler=crawler: glue.get_crawler(Name=crawler)["Crawler"]["State"] == "READY", "the end")
     details = [event["detail"] for event in messages(emulator, url, 4)]
     states = {(detail["crawlerName"], detail["state"]): detail for detail in details}
-    assert list(states) == [
-        (name, "Started"),
-        (name, "Succeeded"),
-        (f"{name}-lost", "Started"),
-        (f"{name}-lost", "Failed"),
-    ]
+    # in the order of each crawl; its end may be told after the next one has started
+    for crawler, end in ((name, "Succeeded"), (f"{name}-lost", "Failed")):
+        assert [state for whose, state in states if whose == crawler] == ["Started", end]
     succeeded = states[(name, "Succeeded")]
     assert succeeded["message"] == "Crawler Succeeded"
     assert (succeeded["tablesCreated"], succeeded["partitionsCreated"]) == ("1", "1")

@@ -64,7 +64,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory, faults: Path) -> Iterator
             yield url
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(30)
+            process.wait(120)
 
 
 @pytest.fixture(scope="session")
