@@ -20,6 +20,8 @@ says at what.
 Yes: it only looks.
 """
 
+from datetime import timedelta
+
 from airflow.sdk import dag
 
 from eventlake_airflow.audit_tasks import audit_retention
@@ -27,7 +29,11 @@ from eventlake_airflow.defaults import Area, Tier, lake_dag
 from eventlake_airflow.schedules import SCHEDULES, every
 
 
-@dag(schedule=every(SCHEDULES.audit), doc_md=__doc__, **lake_dag(Tier.CARE, [Area.RAW, Area.TABLES]))
+@dag(
+    schedule=every(SCHEDULES.audit),
+    doc_md=__doc__,
+    **lake_dag(Tier.CARE, [Area.RAW, Area.TABLES], late_after=timedelta(hours=1)),
+)
 def audit_lifecycle() -> None:
     audit_retention()
 

@@ -60,7 +60,13 @@ from eventlake_airflow.upkeep_tasks import plan_compaction, publish_compaction, 
     schedule=every(SCHEDULES.close),
     doc_md=__doc__,
     params=DAY_PARAMS,
-    **lake_dag(Tier.DATA_LATE, [Area.TABLES, Area.BOOKS], max_active_runs=3, dagrun_timeout=timedelta(hours=12)),
+    **lake_dag(
+        Tier.DATA_LATE,
+        [Area.TABLES, Area.BOOKS],
+        max_active_runs=3,
+        dagrun_timeout=timedelta(hours=12),
+        late_after=timedelta(hours=4),
+    ),
 )
 def close_day() -> None:
     day = resolve_day()

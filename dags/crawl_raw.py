@@ -20,6 +20,8 @@ patch for the contract; breaking drift alerts, docs/runbooks/contract-drift.md.
 Yes: a crawl that runs already is adopted.
 """
 
+from datetime import timedelta
+
 from airflow.sdk import dag
 
 from eventlake_airflow.crawl_tasks import report_drift
@@ -28,7 +30,7 @@ from eventlake_airflow.operators import Crawl
 from eventlake_airflow.schedules import SCHEDULES, SETTINGS, every
 
 
-@dag(schedule=every(SCHEDULES.crawl), doc_md=__doc__, **lake_dag(Tier.CARE, [Area.RAW]))
+@dag(schedule=every(SCHEDULES.crawl), doc_md=__doc__, **lake_dag(Tier.CARE, [Area.RAW], late_after=timedelta(hours=2)))
 def crawl_raw() -> None:
     crawls = [
         Crawl(task_id="crawl_raw_events", crawler_name=SETTINGS.raw_crawler),

@@ -21,6 +21,8 @@ Yes. A retry goes on with the same load, a cleared `plan_load` opens the next ge
 already are not loaded twice.
 """
 
+from datetime import timedelta
+
 from airflow.sdk import dag
 
 from eventlake_airflow.defaults import Area, Tier, lake_dag
@@ -30,7 +32,11 @@ from eventlake_airflow.rollup_tasks import plan_rollups, publish_rollups, stage_
 from eventlake_airflow.schedules import SCHEDULES, every
 
 
-@dag(schedule=every(SCHEDULES.load), doc_md=__doc__, **lake_dag(Tier.DATA_LATE, [Area.TABLES]))
+@dag(
+    schedule=every(SCHEDULES.load),
+    doc_md=__doc__,
+    **lake_dag(Tier.DATA_LATE, [Area.TABLES], late_after=timedelta(minutes=50)),
+)
 def load_events() -> None:
     plan = plan_load(areas=["raw"])
     staged = stage_load(plan)

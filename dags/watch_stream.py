@@ -34,7 +34,7 @@ from eventlake_airflow.watches import Watched
 @dag(
     schedule=every(SCHEDULES.watch),
     doc_md=__doc__,
-    **lake_dag(Tier.DATA_LATE, [Area.STREAM], dagrun_timeout=timedelta(minutes=30)),
+    **lake_dag(Tier.DATA_LATE, [Area.STREAM], dagrun_timeout=timedelta(minutes=30), late_after=timedelta(minutes=20)),
 )
 def watch_stream() -> None:
     await_stream = StatesSensor(

@@ -36,7 +36,7 @@ def audit_retention() -> dict[str, Any]:
     breaking = [finding for finding in findings if finding["kind"] in BREAKING_KINDS]
     if breaking:
         named = [f"{one['kind']} at {one['where']}: {one['actual']}, not {one['expected']}" for one in breaking]
-        tell(FINDINGS, Severity.HIGH, count=len(breaking), detail="; ".join(named))
+        tell(FINDINGS, Severity.HIGH, count=len(breaking), counted="findings", detail="; ".join(named))
     else:
         settle(FINDINGS)
     stored = f"{report['objects']} objects, {report['bytes'] / GIBIBYTE:.3f} GiB"

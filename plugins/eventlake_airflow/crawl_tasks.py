@@ -37,7 +37,7 @@ def report_drift() -> dict[str, Any]:
     breaking = [line for line in report["lines"] if line["severity"] == BREAKING]
     if breaking:
         named = [f"{line['event_type']}.{line['field']} is {line['seen']}, not {line['expected']}" for line in breaking]
-        tell(DRIFT, Severity.MEDIUM, count=len(breaking), detail="; ".join(named))
+        tell(DRIFT, Severity.MEDIUM, count=len(breaking), counted="fields", detail="; ".join(named))
     else:
         settle(DRIFT)
     drift = f"{report['additive']} additive, {report['breaking']} breaking" if report["lines"] else "none"

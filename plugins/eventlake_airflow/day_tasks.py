@@ -109,6 +109,7 @@ def balance_books(day: str | None, watermark: str) -> dict[str, Any]:
             BOOKS,
             Severity.CRITICAL,
             count=summary["residual"],
+            counted="records",
             detail=named,
             samples=tuple(one["identity"] for one in summary["differences"][:MOST_NAMED]),
         )

@@ -13,8 +13,10 @@ from typing import Any
 from airflow.sdk import ExceptionRetryPolicy, RetryRule
 from airflow.sdk.definitions.retry_policy import RetryAction
 
+from eventlake.alerting import Severity
 from eventlake.errors import TerminalError
 from eventlake_airflow.failure_alerts import alert_of_failure
+from eventlake_airflow.run_alerts import alert_of_cut_off_run, deadline
 
 OWNER = "data-platform"
 # fixed: a start date that moves would move every schedule
@@ -60,14 +62,21 @@ def lake_dag(
     *,
     max_active_runs: int = 1,
     dagrun_timeout: timedelta = timedelta(hours=6),
+    late_after: timedelta | None = None,
 ) -> dict[str, Any]:
-    """What `@dag` gets beside schedule and page: on from the start, no catch-up, one run at a time unless said."""
+    """What `@dag` gets beside schedule and page: on from the start, no catch-up, one run at a time unless said.
+
+    `late_after`: a run that has not ended this long after it was queued is told; None: whoever triggered it watches it.
+    """
+    severity = Severity.HIGH if tier is Tier.DATA_LATE else Severity.MEDIUM
     return {
         "start_date": START,
         "catchup": False,
         "is_paused_upon_creation": False,
         "max_active_runs": max_active_runs,
         "dagrun_timeout": dagrun_timeout,
+        "deadline": None if late_after is None else deadline(late_after, severity, OWNER),
+        "on_failure_callback": alert_of_cut_off_run,
         "default_args": DEFAULT_ARGS,
         "tags": [tier.value, *(area.value for area in areas)],
     }

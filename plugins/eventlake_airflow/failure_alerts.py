@@ -15,6 +15,11 @@ from eventlake_airflow.notes import NOTE_KEY
 from eventlake_airflow.schedules import SETTINGS
 
 TASK_FAILED = "task failed"
+RUN_LATE = "run late"
+RUN_CUT_OFF = "run cut off"
+FILE_BROKEN = "DAG file does not parse"
+# what a green run of the DAG puts an end to
+TROUBLES_OF_A_DAG = (TASK_FAILED, RUN_LATE, RUN_CUT_OFF, FILE_BROKEN)
 RUNBOOK = "docs/runbooks/dag-failed.md"
 DETAIL_LENGTH = 1000
 
@@ -35,15 +40,15 @@ def clear_failure(context: Context) -> None:
     from eventlake_aws.alerts import clear_alert
     from eventlake_aws.clients import Clients
 
-    dag_id = context["ti"].dag_id
-    incident = incident_key(TASK_FAILED, dag_id, dag_id)
-    clear_alert(Clients.from_settings(SETTINGS), SETTINGS, incident=incident, now=datetime.now(UTC))
+    dag_id, clients = context["ti"].dag_id, Clients.from_settings(SETTINGS)
+    for what in TROUBLES_OF_A_DAG:
+        clear_alert(clients, SETTINGS, incident=incident_key(what, dag_id, dag_id), now=datetime.now(UTC))
 
 
-def run_url(dag_id: str, run_id: str) -> str:
-    """Where the UI shows the run."""
+def run_url(dag_id: str, run_id: str | None) -> str:
+    """Where the UI shows the run; without a run, its DAG."""
     base = (conf.get("api", "base_url", fallback="") or "").rstrip("/")
-    return f"{base}/dags/{dag_id}/runs/{quote(run_id, safe='')}"
+    return f"{base}/dags/{dag_id}" + (f"/runs/{quote(run_id, safe='')}" if run_id else "")
 
 
 def failure_alert(context: Context) -> Alert:
@@ -56,6 +61,7 @@ def failure_alert(context: Context) -> Alert:
         where=instance.dag_id,
         since=getattr(instance, "start_date", None) or datetime.now(UTC),
         count=1,
+        counted="task",
         samples=(),
         runbook=RUNBOOK,
         run_url=run_url(instance.dag_id, instance.run_id),

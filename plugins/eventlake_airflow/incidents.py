@@ -29,7 +29,9 @@ class Incident:
         return incident_key(self.what, self.where, self.dataset)
 
 
-def tell(incident: Incident, severity: Severity, *, count: int, detail: str, samples: tuple[str, ...] = ()) -> None:
+def tell(
+    incident: Incident, severity: Severity, *, count: int, counted: str, detail: str, samples: tuple[str, ...] = ()
+) -> None:
     """Raise the incident from the current task."""
     from eventlake_aws.alerts import raise_alert
     from eventlake_aws.clients import Clients
@@ -42,6 +44,7 @@ def tell(incident: Incident, severity: Severity, *, count: int, detail: str, sam
         where=incident.where,
         since=datetime.now(UTC),
         count=count,
+        counted=counted,
         samples=samples,
         runbook=incident.runbook,
         run_url=run_url(run.dag_id, run.run_id),
