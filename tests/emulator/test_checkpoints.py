@@ -177,6 +177,8 @@ def test_what_a_stream_holds_is_delivered_whoever_dies(emulator: Emulator, name:
     sending = threading.Thread(target=send_until, args=(killed, emulator, name, sent))
     sending.start()
     # when
+    wait_for(lambda: objects(emulator, name), "an object")
+    emulator.wait_for_checkpoint()
     wait_for(lambda: len(objects(emulator, name)) >= 2, "objects")
     kill(emulator)
     killed.set()
@@ -406,7 +408,7 @@ def test_a_state_that_nobody_can_start_from_is_one_line_and_exit_2(
         "S3_DATA_DIR": str(emulator.folder / "s3"),
     }
     run = subprocess.run(
-        [str(PYTHON), "-m", "emulator"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30
+        [str(PYTHON), "-m", "emulator"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
     )
     assert (run.returncode, run.stderr.count("\n")) == (2, 1), run.stderr
     assert str(emulator.folder) in run.stderr

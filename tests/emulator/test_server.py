@@ -26,7 +26,7 @@ def refusal(**environment: str) -> subprocess.CompletedProcess[str]:
         env={"PATH": os.environ["PATH"], **environment},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
     )
 
 
@@ -55,7 +55,7 @@ def test_another_ministack_is_refused(tmp_path: Path) -> None:
     )
     environment = {"PATH": os.environ["PATH"], "STATE_DIR": str(tmp_path), "S3_DATA_DIR": str(tmp_path)}
     run = subprocess.run(
-        [str(PYTHON), "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30
+        [str(PYTHON), "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
     )
     assert (run.returncode, run.stderr.count("\n")) == (2, 1)
     assert "1.5.33" in run.stderr and "1.5.34" in run.stderr

@@ -71,7 +71,7 @@ class Lake:
         """`.lake/env` as a shell reads it."""
         command = f"set -a; . {shlex.quote(str(self.home / 'env'))}; env -0"
         printed = subprocess.run(
-            ["sh", "-c", command], env={"PATH": os.environ["PATH"]}, capture_output=True, check=True, timeout=10
+            ["sh", "-c", command], env={"PATH": os.environ["PATH"]}, capture_output=True, check=True, timeout=60
         ).stdout
         return dict(item.split("=", 1) for item in printed.decode().split("\0") if "=" in item)
 

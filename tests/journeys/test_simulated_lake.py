@@ -39,7 +39,7 @@ def simulate(folder: Path, name: str, events: int, seed: int, *options: str) -> 
     output, oracle = folder / f"{name}.ndjson.gz", folder / f"{name}.oracle.json"
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     command = [sys.executable, "-m", "simulator", "--events", str(events), "--seed", str(seed), "--now", now, *options]
-    subprocess.run([*command, "--output", str(output), "--oracle", str(oracle)], cwd=CHECKOUT, check=True, timeout=120)
+    subprocess.run([*command, "--output", str(output), "--oracle", str(oracle)], cwd=CHECKOUT, check=True, timeout=600)
     return output, json.loads(oracle.read_text())
 
 

@@ -165,7 +165,8 @@ def declared(environment: None) -> tuple[Clients, Settings]:
         TemplateBody=json.dumps(body),
         Parameters=[{"ParameterKey": "Prefix", "ParameterValue": settings.prefix}],
     )
-    cloudformation.get_waiter("stack_create_complete").wait(StackName=settings.prefix, WaiterConfig={"Delay": 0.1})
+    patience = {"Delay": 0.1, "MaxAttempts": 600}
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=settings.prefix, WaiterConfig=patience)
     return Clients(settings), settings
 
 

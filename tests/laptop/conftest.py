@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-COMMAND_TIMEOUT_SECONDS = 240
+COMMAND_TIMEOUT_SECONDS = 600
 
 
 @dataclass(frozen=True)
