@@ -31,8 +31,6 @@ JARS = ROOT / ".cache/jars"
 ROLE = "arn:aws:iam::000000000000:role/tests"
 # environment of a server that makes checkpoints so often that a test need not wait for one
 CHECKPOINTS = {"EMULATOR_CHECKPOINT_SECONDS": "0.2"}
-# what the work of `slowness` takes where the rates that a test asks for were measured
-MEASURED_SECONDS = 0.1
 # the share of its time that each wait is given
 PATIENCE = 1.0
 
@@ -145,14 +143,6 @@ def wait_for(check: Callable[[], Any], what: str, seconds: float = 60) -> Any:
             return found
         time.sleep(0.05)
     pytest.fail(f"waited {seconds} s for {what}")
-
-
-def slowness() -> float:
-    """How many processor seconds of this machine do what one did where the rates were measured; one at the least."""
-    started = time.process_time()
-    for number in range(20_000):
-        json.loads(json.dumps({"number": number, "list": [number] * 10, "text": "x" * 100}))
-    return max(1.0, (time.process_time() - started) / MEASURED_SECONDS)
 
 
 def zipped(**files: str) -> bytes:

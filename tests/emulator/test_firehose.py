@@ -14,7 +14,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.emulator.behaviours import promised
-from tests.emulator.running import ROLE, Emulator, make_bucket, objects, slowness, wait_for
+from tests.emulator.running import ROLE, Emulator, make_bucket, objects, wait_for
+from tests.machine_speed import slowness
 
 SERVICE = "Firehose"
 

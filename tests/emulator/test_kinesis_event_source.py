@@ -10,7 +10,8 @@ from typing import Any
 
 from tests.emulator.behaviours import promised
 from tests.emulator.measured import value_of
-from tests.emulator.running import Emulator, make_bucket, make_function, objects, slowness, wait_for
+from tests.emulator.running import Emulator, make_bucket, make_function, objects, wait_for
+from tests.machine_speed import slowness
 
 SERVICE = "Kinesis to Lambda"
 
