@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from eventlake.contract import Contract, ContractIndex, parse_contract
 from eventlake.contract_terms import Field
-from eventlake.definitions import Suite, parse_rollup, parse_suite
+from eventlake.definitions import Rollup, Suite, parse_rollup, parse_suite
 from eventlake.errors import LakeError
 from eventlake.row_rules import table_rules, unchecked_rules
 from eventlake.table_schema import table_columns
@@ -39,8 +39,8 @@ def check_folder(folder: Path) -> Findings:
     findings = Findings()
     index = _check_contracts(folder, findings)
     _check_tables(index, findings)
-    _check_suites(folder, index, findings)
-    _check_rollups(folder, index, findings)
+    rollups = _check_rollups(folder, index, findings)
+    _check_suites(folder, index, rollups, findings)
     _check_places(folder, findings)
     return findings
 
@@ -92,14 +92,15 @@ def _check_tables(index: ContractIndex, findings: Findings) -> None:
             )
 
 
-def _check_suites(folder: Path, index: ContractIndex, findings: Findings) -> None:
+def _check_suites(folder: Path, index: ContractIndex, rollups: Collection[str], findings: Findings) -> None:
     suites = 0
-    for event_type in index.event_types:
-        # without a suite the gate has no answer, and holds every load of the type
-        if not (folder / "expectations" / f"{event_type}.json").is_file():
+    for name in (*index.event_types, *rollups):
+        # without a suite the gate has no answer, and holds whatever comes
+        if not (folder / "expectations" / f"{name}.json").is_file():
             findings.faults.append(
-                f"checking {folder / 'expectations'}: received contracts of type {event_type!r} and no suite; valid is "
-                f"{event_type}.json, however short; write it, or draft one with make contract"
+                f"checking {folder / 'expectations'}: received {'a rollup' if name in rollups else 'contracts of'} "
+                f"{name!r} and no suite; valid is {name}.json, however short; write it, or draft that of a type with "
+                "make contract"
             )
     for path in sorted((folder / "expectations").glob("*.json")):
         try:
@@ -110,10 +111,10 @@ def _check_suites(folder: Path, index: ContractIndex, findings: Findings) -> Non
         suites += 1
         if index.of_type(suite.event_type):
             findings.faults += _unknown_columns(path, suite, index)
-        elif suite.event_type != UNCONTRACTED_TABLE_NAME:
+        elif suite.event_type != UNCONTRACTED_TABLE_NAME and not (folder / f"rollups/{path.stem}.sql").is_file():
             findings.faults.append(
-                f"checking {path}: received a suite for type {suite.event_type!r}; "
-                f"valid is a type with contracts: {', '.join(index.event_types) or 'none'}; rename or delete the suite"
+                f"checking {path}: received a suite for {suite.event_type!r}; valid is a rollup, or a type with "
+                f"contracts: {', '.join(index.event_types) or 'none'}; rename or delete the suite"
             )
     findings.counts["suites"] = suites
 
@@ -137,23 +138,36 @@ def _unknown_columns(path: Path, suite: Suite, index: ContractIndex) -> Iterator
                     )
 
 
-def _check_rollups(folder: Path, index: ContractIndex, findings: Findings) -> None:
+def _check_rollups(folder: Path, index: ContractIndex, findings: Findings) -> list[str]:
+    """The names of those that are as they should be."""
     tables = {f"events.{event_type}_events" for event_type in index.event_types}
-    rollups = 0
+    rollups: list[str] = []
     for path in sorted((folder / "rollups").glob("*.sql")):
         try:
             rollup = parse_rollup(path.stem, path.read_text(encoding="utf-8"))
         except (LakeError, ValueError) as error:
             findings.faults.append(_one_line(path, error))
             continue
-        rollups += 1
-        for source in rollup.sources:
-            if source not in tables:
-                findings.faults.append(
-                    f"checking {path}: received source {source}; valid is the table of a type with contracts; "
-                    "correct the name, or write the contract first"
-                )
-    findings.counts["rollups"] = rollups
+        faults = list(_faults_of_rollup(path, rollup, index, tables))
+        findings.faults += faults
+        if not faults:
+            rollups.append(rollup.name)
+    findings.counts["rollups"] = len(rollups)
+    return rollups
+
+
+def _faults_of_rollup(path: Path, rollup: Rollup, index: ContractIndex, tables: Collection[str]) -> Iterator[str]:
+    if index.of_type(rollup.name):
+        yield (
+            f"checking {path}: received the name of a type with contracts; valid is any other: their suites would be "
+            "one file; rename the rollup"
+        )
+    for source in rollup.sources:
+        if source not in tables:
+            yield (
+                f"checking {path}: received source {source}; valid is the table of a type with contracts; "
+                "correct the name, or write the contract first"
+            )
 
 
 def _check_places(folder: Path, findings: Findings) -> None:

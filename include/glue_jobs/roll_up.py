@@ -1,4 +1,4 @@
-"""Glue job: rebuilds the dates of one plan's rollups on staged branches, and says what it did in a receipt.
+"""Glue job: rebuilds the dates of one plan's rollups on staged branches, validates them, and says so in a receipt.
 
     roll_up.py --JOB_RUN_ID … --plan_uri s3://… --receipt_prefix s3://…
 
@@ -11,6 +11,7 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -23,6 +24,7 @@ from eventlake_spark.objects import ObjectStore, s3_object_store
 from eventlake_spark.receipt import code_hash, write_receipt
 from eventlake_spark.rollup_staging import failed_rollup, stage_rollup
 from eventlake_spark.session import in_parallel, start_session
+from eventlake_spark.validation import Validator
 
 THREADS = 2
 
@@ -32,16 +34,19 @@ _log = logging.getLogger("roll_up")
 def main(argv: Sequence[str], store: ObjectStore | None = None, session: SparkSession | None = None) -> int:
     """Exit code: 0 when a receipt was written and at least one rollup of a plan did not fail."""
     started_at = now()
+    validator = Validator()
     arguments = parse_arguments(argv, reads_landings=False)
     store = store or s3_object_store()
     session = session or start_session("roll_up", 0)
     plan = RollupPlan.from_json(store.read(arguments.plan_uri))
-    rollups = parse_bundle(store.read(f"s3://{arguments.lake_bucket}/{plan.definitions_key}")).rollups
+    definitions = parse_bundle(store.read(f"s3://{arguments.lake_bucket}/{plan.definitions_key}"))
 
     def rebuild(entry: RollupEntry) -> dict[str, Any]:
         try:
-            made = stage_rollup(session, entry, rollups[entry.name], plan.rollup_run_id, arguments.job_run_id)
-        # one rollup's failure must not take the others with it; the receipt tells, and the worker holds it
+            rollup, suite = definitions.rollups[entry.name], definitions.suites.get(entry.name)
+            gate = partial(validator.validate, suite=suite)
+            made = stage_rollup(session, entry, rollup, gate, plan.rollup_run_id, arguments.job_run_id)
+        # one rollup's failure must not take the others with it; the receipt tells, and the next run tries again
         except Exception as error:
             _log.exception("rebuilding %s", entry.table)
             made = failed_rollup(entry, plan.rollup_run_id, arguments.job_run_id, error)

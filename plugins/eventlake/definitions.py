@@ -16,6 +16,7 @@ from typing import Any
 
 from eventlake.contract import ContractIndex, parse_contract
 from eventlake.errors import TerminalError
+from eventlake.rollup_plan import Window
 from eventlake.table_schema import table_columns
 
 SEVERITIES = ("critical", "high", "medium", "low")
@@ -55,13 +56,15 @@ class Suite:
 
 @dataclass(frozen=True)
 class Rollup:
-    """One table of aggregates: a SELECT over `events.*` whose result has the partition column."""
+    """One table of aggregates: a SELECT over `events.*` whose result has the partition column. With the header
+    `-- window: week`, a row is about a week, and the partition column holds its Monday."""
 
     name: str
     description: str
     partition: str
     sources: tuple[str, ...]
     select: str
+    window: Window = Window.DAY
 
 
 @dataclass(frozen=True)
@@ -173,7 +176,10 @@ def parse_rollup(name: str, sql: str) -> Rollup:
             "the tables that the query reads, all of them and no others",
             "correct the line '-- sources:', it decides when the rollup is rebuilt",
         )
-    return Rollup(name, headers["description"].strip(), headers["partition"].strip(), sources, select)
+    window = headers.get("window", Window.DAY.value).strip()
+    if window not in set(Window):
+        raise DefinitionError(what, f"the window {window!r}", f"one of {', '.join(Window)}", "correct '-- window:'")
+    return Rollup(name, headers["description"].strip(), headers["partition"].strip(), sources, select, Window(window))
 
 
 def _without_texts(select: str) -> str:

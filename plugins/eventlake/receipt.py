@@ -224,7 +224,7 @@ def _table(body: Mapping[str, Any]) -> TableReceipt:
         days={str(day): int(rows) for day, rows in body["days"].items()},
         landings=tuple(_landing(landing) for landing in body["landings"]),
         quarantined_by_reason={str(reason): int(rows) for reason, rows in body["quarantined_by_reason"].items()},
-        validation=_validation(body["validation"]),
+        validation=parse_validation(body["validation"]),
         error=_text_or_none(body, "error"),
         removed_records=_count(body, "removed_records") if "removed_records" in body else 0,
         diff=_diff(body.get("diff")),
@@ -248,7 +248,8 @@ def _landing(body: Mapping[str, Any]) -> LandingReceipt:
     )
 
 
-def _validation(body: Mapping[str, Any] | None) -> Validation | None:
+def parse_validation(body: Mapping[str, Any] | None) -> Validation | None:
+    """What a suite said, as any job's receipt says it. Raises KeyError or TypeError for anything else."""
     if body is None:
         return None
     return Validation(

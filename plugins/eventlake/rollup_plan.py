@@ -9,9 +9,33 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 from eventlake.errors import TerminalError
+from eventlake.receipt import Validation, parse_validation
+
+
+class Window(StrEnum):
+    """What one row of a rollup is about. A window is named by its first day; a week begins on Monday."""
+
+    DAY = "day"
+    WEEK = "week"
+
+    def first_day(self, day: str) -> str:
+        """Of the window that the day lies in."""
+        if self is Window.DAY:
+            return day
+        known = date.fromisoformat(day)
+        return (known - timedelta(days=known.weekday())).isoformat()
+
+    def days(self, first_day: str) -> tuple[str, ...]:
+        """All days of a window."""
+        if self is Window.DAY:
+            return (first_day,)
+        monday = date.fromisoformat(first_day)
+        return tuple((monday + timedelta(days=number)).isoformat() for number in range(7))
 
 
 class DataFile(NamedTuple):
@@ -36,6 +60,7 @@ class RollupEntry:
     table: str
     base_snapshot_id: int | None
     sources: Mapping[str, int]
+    # the first days of the windows that are out of date
     dates: tuple[str, ...]
 
 
@@ -100,10 +125,12 @@ def changed_days(seen: Iterable[DataFile] | None, current: Iterable[DataFile]) -
     return frozenset(file.day for file in now ^ frozenset(seen or ()))
 
 
-def plan_rollup(name: str, base_snapshot_id: int | None, changes: Iterable[SourceChange]) -> RollupEntry | None:
-    """The rebuild of one rollup; None when it has seen everything."""
+def plan_rollup(
+    name: str, base_snapshot_id: int | None, changes: Iterable[SourceChange], window: Window = Window.DAY
+) -> RollupEntry | None:
+    """The rebuild of one rollup, window by window; None when it has seen everything."""
     known = list(changes)
-    dates = sorted({day for change in known for day in change.changed_days})
+    dates = sorted({window.first_day(day) for change in known for day in change.changed_days})
     if not dates:
         return None
     sources = {change.table: change.snapshot_id for change in known}
@@ -138,6 +165,7 @@ class RollupReceiptEntry:
     added_records: int
     days: Mapping[str, int]
     error: str | None
+    validation: Validation | None
 
 
 @dataclass(frozen=True)
@@ -161,6 +189,7 @@ def parse_rollup_receipt(text: bytes | str) -> RollupReceipt:
                 int(entry["added_records"]),
                 {str(day): int(rows) for day, rows in entry["days"].items()},
                 entry["error"],
+                parse_validation(entry["validation"]),
             )
             for entry in body["rollups"]
         )

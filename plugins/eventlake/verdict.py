@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eventlake.load_plan import TablePlan
-from eventlake.receipt import Counts, ExpectationResult, TableReceipt, landings_differ
+from eventlake.receipt import Counts, ExpectationResult, TableReceipt, Validation, landings_differ
+from eventlake.rollup_plan import RollupReceiptEntry
 
 HOLDING_SEVERITIES = frozenset({"critical", "high"})
 WARNING_SEVERITY = "medium"
@@ -56,29 +57,56 @@ def judge(
     difference = landings_differ(receipt, plan)
     if difference is not None:
         return Fail((f"not the planned objects: {difference}",))
-    failures, doubts, warnings = _over_ceiling(receipt, ceilings), [], []
-    for result in () if receipt.validation is None else receipt.validation.results:
+    # where no row is staged there is nothing to validate; staged rows without an answer are in doubt
+    is_staged = receipt.staged_snapshot_id is not None and receipt.counts.loaded > 0
+    answers = _answers(receipt.validation, needs_one=is_staged)
+    failures = [*_over_ceiling(receipt, ceilings), *answers.failures]
+    if accepts_failures:
+        return _verdict([], answers.doubts, [*answers.warnings, *(f"accepted: {failure}" for failure in failures)])
+    return _verdict(failures, answers.doubts, answers.warnings)
+
+
+def judge_rollup(done: RollupReceiptEntry | None) -> Publish | Hold | Fail:
+    """The verdict on one rollup of a receipt. What is held is rebuilt by the next run, and judged again."""
+    if done is None:
+        return Fail(("the receipt does not speak of this table",))
+    if done.error is not None:
+        return Fail((f"error: {done.error}",))
+    answers = _answers(done.validation, needs_one=done.added_records > 0)
+    return _verdict(answers.failures, answers.doubts, answers.warnings)
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What a suite said: what failed and holds, what gave no answer, what failed and does not hold."""
+
+    failures: list[str]
+    doubts: list[str]
+    warnings: list[str]
+
+
+def _answers(validation: Validation | None, *, needs_one: bool) -> _Answers:
+    answers = _Answers([], [], [])
+    for result in () if validation is None else validation.results:
         name = result.expectation if result.column is None else f"{result.expectation}({result.column})"
         if result.success is None:
-            doubts.append(f"no result of {name}")
+            answers.doubts.append(f"no result of {name}")
         elif not result.success and result.severity == WARNING_SEVERITY:
-            warnings.append(f"medium: {name}, {_unexpected(result)}")
+            answers.warnings.append(f"medium: {name}, {_unexpected(result)}")
         elif not result.success and result.severity != RECORDED_SEVERITY:
-            failures.append(f"{_holding(result.severity)}: {name}, {_unexpected(result)}")
-    doubts += _doubts(receipt)
-    if accepts_failures:
-        warnings += [f"accepted: {failure}" for failure in failures]
-        failures = []
+            answers.failures.append(f"{_holding(result.severity)}: {name}, {_unexpected(result)}")
+    answers.doubts.extend(_doubts(validation, needs_one=needs_one))
+    return answers
+
+
+def _verdict(failures: list[str], doubts: list[str], warnings: list[str]) -> Publish | Hold:
     return Hold((*failures, *doubts)) if failures or doubts else Publish(tuple(warnings))
 
 
-def _doubts(receipt: TableReceipt) -> list[str]:
+def _doubts(validation: Validation | None, *, needs_one: bool) -> list[str]:
     """Where an answer is missing as a whole."""
-    validation = receipt.validation
     if validation is None:
-        # where no row is staged there is nothing to validate; staged rows without an answer are in doubt
-        is_staged = receipt.staged_snapshot_id is not None and receipt.counts.loaded
-        return ["no validation result"] if is_staged else []
+        return ["no validation result"] if needs_one else []
     if validation.success is None:
         # the words of an exception may hold values, and reasons go into alerts
         why = (validation.note or "").partition(":")[0]

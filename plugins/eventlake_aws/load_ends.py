@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -16,15 +16,14 @@ from pyiceberg.catalog.glue import GlueCatalog
 from eventlake.load_plan import LoadKind, LoadPlan
 from eventlake.receipt import Receipt, TableReceipt
 from eventlake.settings import Settings
-from eventlake_aws.control_tables import LOADS, VALIDATIONS, append_rows, read_rows
+from eventlake_aws.control_tables import LOADS, append_rows, read_rows
 from eventlake_aws.row_filters import all_of, equals
+from eventlake_aws.validation_history import write_validations
 
 PUBLISHED, EMPTY, HELD, STALE, FAILED = "published", "empty", "held", "stale", "failed"
 DONE = (PUBLISHED, EMPTY)
 # the landings of such a table go on waiting, and the next load takes them
 COMING_AGAIN = (STALE, FAILED)
-# stands for an expectation in the row of a suite that gave no answer
-THE_SUITE = "the suite"
 # a table that a rebuild found as it should be is not an empty load
 _STATUS_OF_REBUILD = {PUBLISHED: "rebuilt", EMPTY: "unchanged"}
 
@@ -50,37 +49,10 @@ def write_load_rows(
     """A former try may have written them: then they are there, all in one commit or none."""
     of_this_run = all_of(equals("load_id", receipt.load_id), equals("job_run_id", receipt.job_run_id))
     # validations first: their absence beside a written load row would go unnoticed
-    validations = [row for end in ends for row in _validation_rows(receipt, end, now)]
-    if validations and not read_rows(catalog, settings, VALIDATIONS, of_this_run, ("load_id", "job_run_id")):
-        append_rows(catalog, settings, VALIDATIONS, validations)
+    said = {end.table: end.receipt.validation for end in ends if end.receipt is not None}
+    write_validations(catalog, settings, receipt.load_id, receipt.job_run_id, said, now)
     if not read_rows(catalog, settings, LOADS, of_this_run, ("load_id", "job_run_id")):
         append_rows(catalog, settings, LOADS, [_load_row(plan, receipt, end, now) for end in ends])
-
-
-def _validation_rows(receipt: Receipt, end: TableEnd, now: datetime) -> Iterator[dict[str, Any]]:
-    """What each expectation said of the table; where the suite gave no answer, why."""
-    validation = None if end.receipt is None else end.receipt.validation
-    if validation is None:
-        return
-    common = {
-        "load_id": receipt.load_id,
-        "job_run_id": receipt.job_run_id,
-        "table_name": end.table,
-        "validated_at": now,
-    }
-    if validation.success is None and not validation.results:
-        yield common | {"expectation": THE_SUITE, "detail": validation.note}
-    for result in validation.results:
-        yield common | {
-            "expectation": result.expectation,
-            "column_name": result.column,
-            "severity": result.severity,
-            "success": result.success,
-            "observed": result.observed,
-            "unexpected_count": result.unexpected_count,
-            "rows": result.rows,
-            "detail": result.detail,
-        }
 
 
 def _load_row(plan: LoadPlan, receipt: Receipt, end: TableEnd, now: datetime) -> dict[str, Any]:

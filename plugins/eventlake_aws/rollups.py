@@ -35,6 +35,7 @@ from eventlake.rollup_plan import (
     sources_text,
 )
 from eventlake.settings import ROLLUPS_DATABASE, Settings
+from eventlake.verdict import Fail, Hold, judge_rollup
 from eventlake_aws import lease_store
 from eventlake_aws.clients import Clients
 from eventlake_aws.definitions_store import current_definitions
@@ -42,6 +43,7 @@ from eventlake_aws.iceberg_catalog import open_catalog
 from eventlake_aws.live_files import live_files
 from eventlake_aws.paper_store import ROLLUPS_PREFIX, Papers
 from eventlake_aws.publish import COMPACTION_ID_PROPERTY, JOB_RUN_ID_PROPERTY, Published, Staged, Stale, publish_table
+from eventlake_aws.validation_history import write_validations
 
 _LOG = logging.getLogger(__name__)
 
@@ -78,7 +80,7 @@ def plan_rollups(clients: Clients, settings: Settings, *, dag_id: str, run_id: s
 def publish_rollups(
     clients: Clients, settings: Settings, *, rollup_run_id: str, job_run_id: str, now: datetime
 ) -> dict[str, Any]:
-    """Publishes each rebuilt rollup; a stale or failed one is rebuilt by the next run. Idempotent."""
+    """Publishes each rebuilt rollup that its suite lets through; any other is rebuilt by the next run. Idempotent."""
     papers = Papers(clients, settings, ROLLUPS_PREFIX)
     ended = papers.read_outcome(rollup_run_id)
     if ended is not None:
@@ -95,6 +97,7 @@ def publish_rollups(
         "held": {},
         "failed": {},
         "stale": [],
+        "warnings": {},
         "days": {},
         "ended_at": now.isoformat(),
         "receipt_uri": papers.receipt_uri(rollup_run_id, job_run_id),
@@ -102,6 +105,8 @@ def publish_rollups(
     for entry in plan.rollups:
         done = next((one for one in receipt.rollups if one.table == entry.table), None)
         _publish_one(catalog, receipt, entry, done, outcome)
+    said = {one.table: one.validation for one in receipt.rollups}
+    write_validations(catalog, settings, rollup_run_id, job_run_id, said, now)
     outcome = papers.write_outcome(rollup_run_id, outcome)
     for lease in _leases(plan):
         lease_store.release_lease(clients, settings, lease, rollup_run_id)
@@ -116,10 +121,16 @@ def _publish_one(
     done: RollupReceiptEntry | None,
     outcome: dict[str, Any],
 ) -> None:
-    if done is None or done.error is not None:
-        reason = "the receipt does not speak of this table" if done is None else f"error: {done.error}"
-        outcome["failed"][entry.table] = [reason]
+    verdict = judge_rollup(done)
+    if isinstance(verdict, Fail):
+        outcome["failed"][entry.table] = list(verdict.reasons)
         return
+    assert done is not None, "a rollup without a receipt has failed"
+    if isinstance(verdict, Hold):
+        outcome["held"][entry.table] = list(verdict.reasons)
+        return
+    if verdict.warnings:
+        outcome["warnings"][entry.table] = list(verdict.warnings)
     if done.staged_snapshot_id is None:
         outcome["empty"].append(entry.table)
         return
@@ -174,7 +185,7 @@ def _out_of_date(catalog: GlueCatalog, rollup: Rollup) -> RollupEntry | None:
         if source is None or shown is None:
             return None
         changes.append(_change(name, source, shown.snapshot_id, seen.get(name)))
-    return plan_rollup(rollup.name, None if snapshot is None else snapshot.snapshot_id, changes)
+    return plan_rollup(rollup.name, None if snapshot is None else snapshot.snapshot_id, changes, rollup.window)
 
 
 def _change(name: str, source: Table, current: int, seen: int | None) -> SourceChange:

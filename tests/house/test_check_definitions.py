@@ -32,6 +32,10 @@ def test_what_the_lake_is_told_is_valid() -> None:
     assert findings.counts["contracts"] > 0
 
 
+REVENUE = """-- description: d
+-- partition: event_date
+-- sources: events.payment_events
+SELECT event_date FROM events.payment_events"""
 PLANTED: list[tuple[str, object, str]] = [
     ("contracts/payment/refund.json", "{", "refund.json: received"),
     ("contracts/payment/refund.json", '{"type": "object", "type": "object"}', "'type' twice"),
@@ -45,7 +49,7 @@ PLANTED: list[tuple[str, object, str]] = [
     ("contracts/refund.json", a_schema(), "nobody reads it there"),
     ("expectations/payment.json", a_suite("amuont"), "column 'amuont'"),
     ("expectations/shop.json", a_suite(), "a type with contracts: payment"),
-    ("contracts/refund/card.json", a_schema(key="refund/card"), "type 'refund' and no suite"),
+    ("contracts/refund/card.json", a_schema(key="refund/card"), "contracts of 'refund' and no suite"),
     ("expectations/payment.json", {"name": "payment"}, "name and expectations"),
     ("rollups/revenue.sql", "SELECT 1", "-- description:"),
     (
@@ -53,6 +57,9 @@ PLANTED: list[tuple[str, object, str]] = [
         "-- description: d\n-- partition: event_date\n-- sources: events.shop_events\nSELECT * FROM events.shop_events",
         "source events.shop_events",
     ),
+    ("rollups/revenue.sql", REVENUE, "a rollup 'revenue' and no suite"),
+    ("rollups/payment.sql", REVENUE, "the name of a type with contracts"),
+    ("rollups/revenue.sql", REVENUE.replace("-- sources", "-- window: year\n-- sources"), "the window 'year'"),
     ("rollups/revenue.txt", "SELECT 1", "nobody reads it there"),
 ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from eventlake.retention import SMALLEST_TRANSITION_BYTES
 from eventlake.rollup_plan import sources_text
 from eventlake.settings import Settings
 from eventlake_aws.clients import Clients
-from eventlake_aws.control_tables import CRAWLS
+from eventlake_aws.control_tables import CRAWLS, VALIDATIONS
 from eventlake_aws.crawl_report import report_crawl
 from eventlake_aws.publish import JOB_RUN_ID_PROPERTY, main_snapshot_id
 from eventlake_aws.quarantine_rows import append_quarantine, open_identities, resolve_loaded
@@ -36,9 +36,12 @@ ROLLUP = """-- description: payments a day
 select event_date, count(*) as payments from events.payment_events group by event_date
 """
 PAYMENT = Sent("uuid-0", 100)
+GOOD = {"success": True, "results": []}
 
 
-def rolled_up(lake: Lake, plan: dict[str, Any], **properties: str) -> dict[str, Any]:
+def rolled_up(
+    lake: Lake, plan: dict[str, Any], validation: Mapping[str, Any] = GOOD, **properties: str
+) -> dict[str, Any]:
     """What the rollup job leaves, and what publishing makes of it."""
     folder = f"control/rollups/{plan['rollup_run_id']}/"
     body = json.loads(
@@ -72,6 +75,7 @@ def rolled_up(lake: Lake, plan: dict[str, Any], **properties: str) -> dict[str, 
                 "added_records": 1,
                 "days": {"2026-11-21": 1},
                 "error": None,
+                "validation": validation,
             }
         ],
     }
@@ -113,6 +117,27 @@ def test_a_rollup_that_misremembers_its_sources_is_held(lake: Lake) -> None:
     outcome = rolled_up(lake, plan, **{SOURCES_PROPERTY: "{}"})
     assert "eventlake.sources" in outcome["held"]["rollups.payments_daily"][0]
     assert lake.rows("rollups.payments_daily") == []
+
+
+def test_a_rollup_that_its_suite_refuses_is_held_and_rebuilt_by_the_next_run(lake: Lake) -> None:
+    # given
+    lake.define({}, {"payments_daily": ROLLUP})
+    lake.publish_directly(TABLE, [PAYMENT])
+    failed = {"expectation": "expect_x", "column": "payments", "severity": "critical", "success": False, "rows": 1}
+    # when
+    outcome = rolled_up(lake, rollup_dates(lake, "run-1")[0], {"success": False, "results": [failed]})
+    # then
+    assert outcome["held"] == {"rollups.payments_daily": ["critical: expect_x(payments), failed"]}
+    assert lake.rows("rollups.payments_daily") == []
+    [said] = lake.catalog.load_table(VALIDATIONS).scan().to_arrow().to_pylist()
+    assert (said["load_id"], said["table_name"]) == (outcome["rollup_run_id"], "rollups.payments_daily")
+    plan, dates = rollup_dates(lake, "run-2")
+    assert dates == ["2026-11-21"]
+    # and what only warns is published and told
+    warning = failed | {"severity": "medium"}
+    outcome = rolled_up(lake, plan, {"success": False, "results": [warning]})
+    assert (list(outcome["published"]), outcome["held"]) == (["rollups.payments_daily"], {})
+    assert outcome["warnings"] == {"rollups.payments_daily": ["medium: expect_x(payments), failed"]}
 
 
 def test_the_sweep_records_what_was_forgotten(lake: Lake) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from eventlake.rollup_plan import (
     DataFile,
     RollupPlan,
     SourceChange,
+    Window,
     changed_days,
     parse_rollup_receipt,
     parse_sources,
@@ -98,6 +99,24 @@ def test_days_whose_files_came_or_went(seen: frozenset[DataFile], current: froze
         before, after = ({file for file in side if file.day == day} for side in (seen, current))
         assert (day in changed) == (before != after)
     assert changed_days(None, current) == {file.day for file in current}
+
+
+@given(st.dates(min_value=date(1970, 1, 1), max_value=date(2100, 1, 1)))
+def test_each_day_lies_in_one_window_of_each_kind(day: date) -> None:
+    for window, length in ((Window.DAY, 1), (Window.WEEK, 7)):
+        first = window.first_day(day.isoformat())
+        days = window.days(first)
+        assert day.isoformat() in days
+        assert len(set(days)) == length
+        assert {window.first_day(each) for each in days} == {first}
+    assert date.fromisoformat(Window.WEEK.first_day(day.isoformat())).weekday() == 0
+
+
+def test_a_week_is_rebuilt_once_whichever_of_its_days_changed() -> None:
+    change = SourceChange("events.a", 5, frozenset({"2026-11-16", "2026-11-22", "2026-11-23"}))
+    entry = plan_rollup("weekly", 1, [change], Window.WEEK)
+    assert entry is not None
+    assert entry.dates == ("2026-11-16", "2026-11-23")
 
 
 def test_a_rollup_that_has_seen_all_is_left_alone() -> None:

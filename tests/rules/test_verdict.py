@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from eventlake.load_plan import Landing, TablePlan
 from eventlake.receipt import Counts, ExpectationResult, LandingReceipt, TableReceipt, Validation
-from eventlake.verdict import Ceilings, Fail, Hold, Publish, judge
+from eventlake.rollup_plan import RollupReceiptEntry
+from eventlake.verdict import Ceilings, Fail, Hold, Publish, judge, judge_rollup
 from tests.single_draws import builds_at_once
 
 PLAN = TablePlan("events.payment_events", "payment", 1, (Landing("k", "e", 1, "raw", "payment", "order"),))
@@ -131,3 +132,28 @@ def test_readers_get_nothing_in_doubt(found: list[ExpectationResult], success: b
         assert isinstance(verdict, Hold)
     if isinstance(verdict, Publish):
         assert len(verdict.warnings) == sum(one.success is False and one.severity == "medium" for one in found)
+
+
+ROLLED_UP = RollupReceiptEntry("daily", "rollups.daily", 1, 2, "b", 7, {"2026-11-21": 7}, None, Validation(True, ()))
+
+
+@pytest.mark.parametrize(
+    ("done", "verdict"),
+    [
+        (ROLLED_UP, Publish(())),
+        (None, Fail(("the receipt does not speak of this table",))),
+        (replace(ROLLED_UP, error="no such column"), Fail(("error: no such column",))),
+        (replace(ROLLED_UP, validation=None), Hold(("no validation result",))),
+        (replace(ROLLED_UP, validation=None, added_records=0), Publish(())),
+        (
+            replace(ROLLED_UP, validation=Validation(False, (result("high", False),))),
+            Hold(("high: expect_x(net), 3 unexpected",)),
+        ),
+        (
+            replace(ROLLED_UP, validation=Validation(False, (result("medium", False),))),
+            Publish(("medium: expect_x(net), 3 unexpected",)),
+        ),
+    ],
+)
+def test_a_rollup_is_judged_as_a_table_is(done: RollupReceiptEntry | None, verdict: Publish | Hold | Fail) -> None:
+    assert judge_rollup(done) == verdict

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,6 +18,11 @@ from pyspark.sql import SparkSession
 
 from disk_lake.lake import DiskLake
 from disk_lake.session import JARS, prepare_session
+from eventlake_spark.validation import Validator
+
+if TYPE_CHECKING:
+    # brings Great Expectations, which takes seconds
+    from tests.spark.pandas_gate import PandasGate
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +36,18 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     session = start_session("tests", 0)
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def validator() -> Validator:
+    return Validator()
+
+
+@pytest.fixture(scope="session")
+def gate() -> PandasGate:
+    from tests.spark.pandas_gate import PandasGate
+
+    return PandasGate()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -97,15 +97,19 @@ def _changes(row: Row, rows: list[Row], expectation: Expectation) -> Iterator[Ro
             yield {column: next(each[column] for each in rows if each is not row)}
         case "expect_column_values_to_be_in_set":
             yield {column: "unheard_of"}
+        case "expect_compound_columns_to_be_unique":
+            other = next(each for each in rows if each is not row)
+            yield {name: other[name] for name in arguments["column_list"]}
         case "expect_column_values_to_be_between":
-            yield {column: type(row[column])(arguments["max_value"] + 1)}
-            yield {column: type(row[column])(arguments["min_value"] - 1)}
+            bounds = [(arguments.get("max_value"), 1), (arguments.get("min_value"), -1)]
+            yield from ({column: type(row[column])(bound + over)} for bound, over in bounds if bound is not None)
         case "expect_column_value_lengths_to_be_between":
             yield {column: "x" * (arguments["max_value"] + 1)}
         case "expect_column_values_to_match_regex":
             yield {column: f"!{row[column]}"}
         case "expect_column_pair_values_a_to_be_greater_than_b":
-            yield {arguments["column_B"]: row[arguments["column_A"]] + 1}
+            greater = row[arguments["column_A"]]
+            yield {arguments["column_B"]: greater + (timedelta(hours=1) if isinstance(greater, datetime) else 1)}
         case "expect_column_pair_values_to_be_in_set":
             values = {value for _, value in arguments["value_pairs_set"]}
             allowed = {b for a, b in arguments["value_pairs_set"] if a == row[arguments["column_A"]]}

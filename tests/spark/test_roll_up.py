@@ -32,6 +32,7 @@ ROLLUP = """-- description: Money per day.
 SELECT event_date, sum(amount) AS total, 'events.payment_events' AS origin
 FROM events.payment_events GROUP BY event_date
 """
+NO_EXPECTATIONS = {"name": "money", "expectations": []}
 SECONDS_OF_A_DAY = 86_400
 NOON_21ST = 1_795_262_400  # 2026-11-21T12:00:00Z
 
@@ -43,9 +44,11 @@ class Rollups:
         self.lake = lake
         self.runs = 0
 
-    def run(self, *dates: str, sql: str = ROLLUP, expected_exit: int = 0) -> dict[str, Any]:
+    def run(
+        self, *dates: str, sql: str = ROLLUP, expected_exit: int = 0, suite: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         self.runs += 1
-        body, digest = build_bundle(CONTRACTS, {}, {"money": sql})
+        body, digest = build_bundle(CONTRACTS, {"money": suite or NO_EXPECTATIONS}, {"money": sql})
         key = f"control/definitions/{digest}-{self.runs}.json"
         self.lake.store.create(f"s3://{LAKE}/{key}", body)
         source = self.lake.main_of("events.payment_events")
@@ -102,6 +105,32 @@ def test_nobody_sees_a_rollup_before_it_is_published(rollups: Rollups) -> None:
     assert (entry["added_records"], entry["days"]) == (2, {"2026-11-20": 1, "2026-11-21": 1})
     rollups.publish(entry)
     assert rollups.totals() == {"2026-11-20": "20.20", "2026-11-21": "10.10"}
+
+
+def test_the_suite_of_a_rollup_judges_the_dates_that_are_rebuilt(rollups: Rollups) -> None:
+    # given: no total is above ten, which that of the 21st is
+    most = {
+        "type": "expect_column_values_to_be_between",
+        "kwargs": {"column": "total", "max_value": 10},
+        "meta": {"severity": "critical", "why": "nobody sells for more"},
+    }
+    suite = {"name": "money", "expectations": [most]}
+    # when
+    entry = rollups.run("2026-11-20", "2026-11-21", suite=suite)
+    # then
+    assert (entry["staged_snapshot_id"] is not None, entry["validation"]["success"]) == (True, False)
+    [answer] = entry["validation"]["results"]
+    assert (answer["unexpected_count"], answer["observed"]) == (2, "2 of 2 rows unexpected")
+    assert answer["detail"] == {"why": "nobody sells for more", "event_uuids": []}
+
+
+def test_a_week_is_rebuilt_from_all_its_days(rollups: Rollups) -> None:
+    sql = ROLLUP.replace("-- sources", "-- window: week\n-- sources").replace(
+        "SELECT event_date,", "SELECT CAST(date_trunc('WEEK', event_date) AS DATE) AS event_date,"
+    )
+    sql = sql.replace("GROUP BY event_date", "GROUP BY CAST(date_trunc('WEEK', event_date) AS DATE)")
+    rollups.publish(rollups.run("2026-11-16", sql=sql))
+    assert rollups.totals() == {"2026-11-16": "30.30"}
 
 
 def test_only_the_planned_dates_are_rebuilt(rollups: Rollups) -> None:

@@ -14,13 +14,19 @@ from typing import Any
 import pytest
 
 from eventlake.contract import Contract, parse_contract
-from eventlake.definitions import Rollup, parse_rollup
+from eventlake.definitions import SEVERITIES, Rollup, parse_rollup, parse_suite
 from eventlake.table_schema import table_columns
+from eventlake_spark.validation import Validator
 from tests.spark.mutations import Row, for_spark, staged_rows
+from tests.spark.pandas_gate import PandasGate, caught_alone
 
 INCLUDE = Path(__file__).parents[2] / "include"
 DAYS = (date(2026, 11, 20), date(2026, 11, 21))
 ROLLUPS = {file.stem: parse_rollup(file.stem, file.read_text()) for file in (INCLUDE / "rollups").glob("*.sql")}
+SUITES = {
+    name: parse_suite(name, json.loads((INCLUDE / f"expectations/{name}.json").read_text())) for name in sorted(ROLLUPS)
+}
+each_rollup = pytest.mark.parametrize("name", sorted(ROLLUPS))
 SOURCE_TYPES = sorted(
     {source[len("events.") : -len("_events")] for each in ROLLUPS.values() for source in each.sources}
 )
@@ -116,3 +122,50 @@ def test_every_learning_event_is_in_one_hour(views: Any, rows: dict[str, list[Ro
     read = [source[len("events.") : -len("_events")] for source in ROLLUPS["learning_events_per_name_and_hour"].sources]
     assert names == Counter(row["event_name"] for event_type in read for row in rows[event_type])
     assert {(each["hour"].minute, each["hour"].second) for each in found} == {(0, 0)}
+
+
+def test_active_users_of_a_week_count_people_of_all_its_days_once(views: Any, rows: dict[str, list[Row]]) -> None:
+    # Friday and Saturday are days of one week
+    found = {(each["event_date"], each["platform"]): each for each in result(views, "active_users_per_week")}
+    assert {monday for monday, _ in found} == {date(2026, 11, 16)}
+    seen = rows["session"] + rows["lesson"]
+    for (_, platform), each in found.items():
+        here = [row for row in seen if row["app"]["platform"] == platform]
+        assert each["active_users"] == len({row["user_id"] for row in here})
+        assert each["days_with_events"] == len({row["event_date"] for row in here})
+
+
+def test_refunds_are_exact_sums_on_the_days_of_their_own_events(views: Any, rows: dict[str, list[Row]]) -> None:
+    totals = {(each["event_date"], each["currency"]): each for each in result(views, "refunds_per_day")}
+    assert set(totals) == {(row["event_date"], row["currency"]) for row in rows["refund"]}
+    for (day, currency), total in totals.items():
+        here = [row for row in rows["refund"] if (row["event_date"], row["currency"]) == (day, currency)]
+        for subtype, amount in (("requested", "requested"), ("decided", "approved"), ("settled", "settled")):
+            wanted = [row[f"{amount}_amount"] for row in here if row["event_subtype"] == subtype]
+            assert total[f"{amount}_amount"] == sum((Decimal(one or 0) for one in wanted), Decimal(0))
+        assert total["refunds_refused"] == sum(row["decision"] == "refused" for row in here)
+        counted = ("refunds_requested", "refunds_granted", "refunds_refused", "refunds_settled")
+        assert sum(total[each] for each in counted) == len(here)
+
+
+@each_rollup
+def test_a_rollup_passes_its_own_suite_in_both_engines(
+    views: Any, validator: Validator, gate: PandasGate, name: str
+) -> None:
+    found = result(views, name)
+    assert gate.failed(SUITES[name], found) == []
+    answer = validator.validate(views.sql(re.sub(r"\bevents\.", "", ROLLUPS[name].select)), len(found), SUITES[name])
+    assert (answer["success"], len(answer["results"])) == (True, len(SUITES[name].expectations)), answer
+
+
+@each_rollup
+def test_each_expectation_of_a_rollup_alone_catches_something(views: Any, gate: PandasGate, name: str) -> None:
+    found = result(views, name)
+    suite = SUITES[name]
+    for expectation in suite.expectations:
+        assert expectation.severity in SEVERITIES
+        assert len(expectation.why) > 20
+        assert any(caught_alone(gate, suite, expectation, found)), (
+            f"{expectation.type} {dict(expectation.kwargs)}: no single changed value makes it fail alone; "
+            "either another expectation says the same, or this one says nothing"
+        )

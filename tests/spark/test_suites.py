@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +14,13 @@ import pytest
 
 pytest.importorskip("great_expectations", reason="the jobs' environment: .venvs/jobs/bin/python -m pytest tests/spark")
 
-import great_expectations as gx
-import pandas as pd
-from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
 
 from check_suites import faults_of
 from eventlake.contract import Contract, parse_contract
-from eventlake.definitions import SEVERITIES, Expectation, Suite, parse_suite
+from eventlake.definitions import SEVERITIES, Suite, parse_suite
 from eventlake.table_schema import table_columns
-from tests.spark.mutations import Row, for_spark, spoilings, staged_rows
+from tests.spark.mutations import for_spark, staged_rows
+from tests.spark.pandas_gate import PandasGate, caught_alone
 
 INCLUDE = Path(__file__).parents[2] / "include"
 
@@ -42,49 +38,15 @@ def read_contracts() -> dict[str, list[Contract]]:
     return contracts
 
 
-SUITES = read_suites()
 CONTRACTS = read_contracts()
+# those of rollups are tested with the rollups
+SUITES = {name: suite for name, suite in read_suites().items() if name in CONTRACTS}
 each_type = pytest.mark.parametrize("event_type", sorted(SUITES))
 
 
-class PandasGate:
-    """A suite run by GX on a frame of objects: which of its expectations fail."""
-
-    def __init__(self) -> None:
-        context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = gx.data_context.types.base.ProgressBarsConfig(globally=False)
-        asset = context.data_sources.add_pandas("rows").add_dataframe_asset("rows")
-        self._definition = asset.add_batch_definition_whole_dataframe("whole")
-
-    def failed(self, suite: Suite, rows: list[Row]) -> list[int]:
-        frame = pd.DataFrame(rows, dtype=object)
-        expectations = [
-            ExpectationConfiguration(type=each.type, kwargs=dict(each.kwargs), meta={"place": place}).to_domain_obj()
-            for place, each in enumerate(suite.expectations)
-        ]
-        batch = self._definition.get_batch(batch_parameters={"dataframe": frame})
-        outcome = batch.validate(
-            gx.ExpectationSuite(name=suite.event_type, expectations=expectations), result_format="BOOLEAN_ONLY"
-        )
-        answers = [result.to_json_dict() for result in outcome.results]
-        assert len(answers) == len(suite.expectations)
-        assert not [each for each in answers if _raised(each)]
-        return sorted(each["expectation_config"]["meta"]["place"] for each in answers if not each["success"])
-
-
-def _raised(answer: dict[str, Any]) -> bool:
-    fault = answer["exception_info"] or {}
-    inner = [each for each in fault.values() if isinstance(each, dict)]
-    return bool(fault.get("raised_exception")) or any(each.get("raised_exception") for each in inner)
-
-
-@pytest.fixture(scope="module")
-def gate() -> PandasGate:
-    return PandasGate()
-
-
-def test_every_type_has_a_suite() -> None:
-    assert set(SUITES) == set(CONTRACTS)
+def test_every_type_and_every_rollup_has_a_suite() -> None:
+    rollups = {file.stem for file in (INCLUDE / "rollups").glob("*.sql")}
+    assert set(read_suites()) == set(CONTRACTS) | rollups
 
 
 @pytest.mark.parametrize(
@@ -145,28 +107,15 @@ def test_good_rows_pass_however_few(gate: PandasGate, event_type: str) -> None:
         assert gate.failed(SUITES[event_type], [row]) == [], row["event_name"]
 
 
-def _caught_alone(gate: PandasGate, suite: Suite, expectation: Expectation, rows: list[Row]) -> Iterator[list[Row]]:
-    """Spoilt rows at which this expectation fails and no other."""
-    place = suite.expectations.index(expectation)
-    return (spoilt for spoilt in islice(spoilings(rows, expectation), 40) if gate.failed(suite, spoilt) == [place])
-
-
 @each_type
 def test_each_expectation_alone_catches_something(gate: PandasGate, event_type: str) -> None:
     suite = SUITES[event_type]
     rows = staged_rows(CONTRACTS[event_type], of_each_name=2)
     for expectation in suite.expectations:
-        assert any(_caught_alone(gate, suite, expectation, rows)), (
+        assert any(caught_alone(gate, suite, expectation, rows)), (
             f"{expectation.type} {dict(expectation.kwargs)}: no single changed value makes it fail alone; "
             "either another expectation says the same, or this one says nothing"
         )
-
-
-@pytest.fixture(scope="module")
-def validator(spark: Any) -> Any:
-    from eventlake_spark.validation import Validator
-
-    return Validator()
 
 
 # two types that have an expectation of every kind between them
@@ -174,7 +123,7 @@ def validator(spark: Any) -> Any:
 def test_spark_gives_the_same_answers(spark: Any, validator: Any, gate: PandasGate, event_type: str) -> None:
     suite = SUITES[event_type]
     good = staged_rows(CONTRACTS[event_type], of_each_name=1)
-    spoilt = [row for each in suite.expectations for row in next(_caught_alone(gate, suite, each, good))]
+    spoilt = [row for each in suite.expectations for row in next(caught_alone(gate, suite, each, good))]
     for rows in (good, spoilt):
         frame = spark.createDataFrame(*for_spark(rows, table_columns(CONTRACTS[event_type])))
         answer = validator.validate(frame, len(rows), suite)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -21,21 +21,26 @@ from eventlake.settings import SPARK_CATALOG
 from eventlake.table_schema import Column
 from eventlake_spark.table_ddl import PARTITION, IcebergTable, Staged, ready_table
 
+# rows and how many they are -> what their suite says of them, as a receipt does
+Gate = Callable[[DataFrame, int], Mapping[str, Any]]
+
 _SOURCE = re.compile(r"'(?:[^'\\]|\\.|'')*'|\bevents\.([a-z0-9_]+)")
 
 
 def stage_rollup(
-    session: SparkSession, entry: RollupEntry, rollup: Rollup, rollup_run_id: str, job_run_id: str
+    session: SparkSession, entry: RollupEntry, rollup: Rollup, gate: Gate, rollup_run_id: str, job_run_id: str
 ) -> dict[str, Any]:
     """The entry of the receipt. The dates are replaced whole, so a date that has no rows any more ends empty."""
     rows = rebuilt_rows(session, entry, rollup).persist()
     try:
         days = {row[0]: row[1] for row in rows.groupBy(F.expr(f"CAST({PARTITION} AS STRING)")).count().collect()}
-        _require_planned_dates(entry, days)
+        _require_planned_dates(entry, rollup, days)
         columns = [Column(field.name, field.dataType.simpleString()) for field in rows.schema.fields]
         table = ready_table(session, entry.table, columns, owner="rollups", sort_by=())
         branch = branch_name(rollup_run_id, job_run_id)
         staged = _replace_dates(table, branch, rows, entry, rollup_run_id, job_run_id)
+        # dates that end empty have nothing to say
+        validation = gate(rows, sum(days.values())) if days else None
     finally:
         rows.unpersist()
     if staged.added_records != sum(days.values()):
@@ -52,6 +57,7 @@ def stage_rollup(
         "added_records": staged.added_records,
         "days": dict(sorted(days.items())),
         "error": None,
+        "validation": validation,
     }
 
 
@@ -66,12 +72,13 @@ def failed_rollup(entry: RollupEntry, rollup_run_id: str, job_run_id: str, error
         "added_records": 0,
         "days": {},
         "error": f"{type(error).__name__}: {' '.join(str(error).split())}"[:2000],
+        "validation": None,
     }
 
 
 def rebuilt_rows(session: SparkSession, entry: RollupEntry, rollup: Rollup) -> DataFrame:
     """What the SELECT gives for the planned dates, from the planned snapshots of its sources."""
-    dates = _dates(entry.dates)
+    dates = _dates([day for first_day in entry.dates for day in rollup.window.days(first_day)])
     views = {}
     for table, snapshot_id in entry.sources.items():
         view = f"{entry.name}__{table.partition('.')[2]}"
@@ -111,10 +118,10 @@ def _dates(dates: Sequence[str]) -> str:
     return ", ".join(f"DATE '{date}'" for date in dates)
 
 
-def _require_planned_dates(entry: RollupEntry, days: Mapping[str, int]) -> None:
+def _require_planned_dates(entry: RollupEntry, rollup: Rollup, days: Mapping[str, int]) -> None:
     unplanned = sorted(str(day) for day in set(days) - set(entry.dates))
     if unplanned:
         raise TerminalError(
-            f"rebuilding {entry.table}: received rows for {json.dumps(unplanned[:3])}; valid are the dates of its "
-            f"sources, {entry.dates[0]} to {entry.dates[-1]}; let its SELECT take {PARTITION} from its source"
+            f"rebuilding {entry.table}: received rows for {json.dumps(unplanned[:3])}; valid is each {rollup.window} "
+            f"of its sources, {entry.dates[0]} to {entry.dates[-1]}; let its SELECT take {PARTITION} from its source"
         )

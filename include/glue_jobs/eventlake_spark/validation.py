@@ -109,11 +109,9 @@ class Validator:
     def _details(self, rows: DataFrame, unclear: Sequence[Expectation]) -> dict[int, dict[str, Any]]:
         if not unclear:
             return {}
-        wanted = {
-            "result_format": "SUMMARY",
-            "partial_unexpected_count": SAMPLE_IDENTITIES,
-            "unexpected_index_column_names": ["event_uuid"],
-        }
+        wanted: dict[str, Any] = {"result_format": "SUMMARY", "partial_unexpected_count": SAMPLE_IDENTITIES}
+        if "event_uuid" in rows.columns:
+            wanted["unexpected_index_column_names"] = ["event_uuid"]
         return {id(each): answer for each, answer in zip(unclear, self._ask(rows, unclear, wanted), strict=True)}
 
 
