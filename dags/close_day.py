@@ -1,8 +1,9 @@
 """
 ### Purpose
 Ends an event day: waits until everything received before its end is in raw, loads all that still waits (late and error
-objects of any day included), rolls up, and balances the books record by record. Beside that it keeps the tables fit:
-past days in many small files are written again, snapshots older than the undo window expire, orphaned files go.
+objects of any day included), rolls up, compares the day with earlier weeks, and balances the books record by record.
+Beside that it keeps the tables fit: past days in many small files are written again, snapshots older than the undo
+window expire, orphaned files go.
 
 This is the DAG to backfill: thirty days in the Backfill dialog are thirty runs, and each derives its day anew from raw,
 under the contracts and suites in force, as mode `recompute` does. Only rows that differ move. Runs that ask at about
@@ -15,8 +16,8 @@ the same time are served by one job. A day that has been closed has a run alread
 The watermark, landings of `raw/`, `late/` and `errors/`, the stream, raw and decisions, the tables.
 
 ### Writes
-`events.*`, `rollups.*`, `quarantine.rows`, `control.loads`, `control.books`, `control.days`. Upkeep changes
-files and no row.
+`events.*`, `rollups.*`, `quarantine.rows`, `control.loads`, `control.books`, `control.days`,
+`control.day_profiles`, `control.day_checks`. Upkeep changes files and no row.
 
 ### Params
 `day`: the event day, UTC. Empty: a scheduled or backfill run takes the day its interval starts on; a run by hand
@@ -28,7 +29,8 @@ balances everything that was received before it was triggered, and closes nothin
 `await_watermark`: the stream or Firehose is behind, docs/runbooks/stream-lag.md. `balance_books`: its message names the
 records and the station that lost them, docs/runbooks/books-differ.md. `require_quality`: a table was held,
 docs/runbooks/load-held.md. `plan_rebuild` waits while another writer has one of its tables. `stage_compaction`,
-`publish_compaction`, `tidy_tables`: readers are not concerned; the next day tries again.
+`publish_compaction`, `tidy_tables`: readers are not concerned; the next day tries again. A day that only looks wrong
+fails nothing and alerts, docs/runbooks/day-looks-wrong.md.
 
 ### Safe to rerun
 Yes. Loading again loads nothing twice; the books keep the history of each run; a day is closed once.
@@ -38,6 +40,7 @@ from datetime import timedelta
 
 from airflow.sdk import dag
 
+from eventlake_airflow.day_check_tasks import check_day
 from eventlake_airflow.day_tasks import (
     DAY_PARAMS,
     await_landings,
@@ -81,6 +84,7 @@ def close_day() -> None:
     staged_rebuild = stage_load(rebuild.output, "stage_rebuild")
     rebuilt = publish_rebuild(rebuild.output, staged_rebuild.output)
     told_rebuild = tell_rebuild(rebuilt)
+    compared = check_day(day)
     rollups = plan_rollups()
     staged_rollups = stage_rollups(rollups)
     rolled_up = publish_rollups(rollups, staged_rollups.output)
@@ -97,7 +101,8 @@ def close_day() -> None:
     outcome >> rebuild >> staged_rebuild >> rebuilt
     rebuilt >> rollups >> staged_rollups >> rolled_up >> books >> closed >> gate
     rebuilt >> compaction >> staged_compaction >> compacted >> tidied >> gate
-    [told, told_rebuild, told_rollups] >> gate
+    rebuilt >> compared
+    [told, told_rebuild, told_rollups, compared] >> gate
 
 
 close_day()

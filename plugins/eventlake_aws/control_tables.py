@@ -1,7 +1,8 @@
 """What the lake knows about itself, as Iceberg tables: their columns, made when absent, appended to with patience.
 
 Who fills them: loads and validations by publishing, books by `balance_books`, crawls by `crawl_report`, days by
-closing a day, releases by `release_steps`, quarantine.rows by `quarantine_rows`.
+closing a day, releases by `release_steps`, day profiles and checks by `day_profiles`, quarantine.rows by
+`quarantine_rows`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ BOOKS = "control.books"
 DAYS = "control.days"
 CRAWLS = "control.crawls"
 RELEASES = "control.releases"
+DAY_PROFILES = "control.day_profiles"
+DAY_CHECKS = "control.day_checks"
 
 _TIME = pa.timestamp("us", tz="UTC")
 
@@ -125,6 +128,27 @@ _COLUMNS: Mapping[str, Sequence[tuple[str, pa.DataType]]] = {
         ("reason", pa.string()),
         ("decided_by", pa.string()),
         ("decided_at", _TIME),
+    ),
+    DAY_PROFILES: (
+        ("day", pa.string()),
+        ("table_name", pa.string()),
+        ("rows", pa.int64()),
+        ("hourly_rows", pa.string()),  # JSON list of 24, by the hour of the event, UTC
+        ("last_second", pa.int64()),  # of the day, at which the last event happened
+        ("run_id", pa.string()),
+        ("written_at", _TIME),
+    ),
+    DAY_CHECKS: (
+        ("day", pa.string()),
+        ("table_name", pa.string()),
+        ("what", pa.string()),
+        ("severity", pa.string()),
+        ("rows", pa.int64()),
+        ("observed", pa.string()),
+        ("expected", pa.string()),
+        ("samples", pa.string()),  # JSON list of uuids
+        ("run_id", pa.string()),
+        ("checked_at", _TIME),
     ),
     QUARANTINE_TABLE: (
         ("event_type", pa.string()),

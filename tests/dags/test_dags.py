@@ -201,7 +201,15 @@ def test_close_day_goes_in_order(dags: dict[str, Any]) -> None:
     upkeep = ["plan_compaction", "stage_compaction", "publish_compaction", "tidy_tables"]
     must_follow(dags, "close_day", chain)
     must_follow(dags, "close_day", ["publish_rebuild", *upkeep, "require_quality"])
-    assert set(order_of(dags, "close_day")) == {*chain, *upkeep, "tell_load", "tell_rebuild", "tell_rollups"}
+    must_follow(dags, "close_day", ["publish_rebuild", "check_day", "require_quality"])
+    assert set(order_of(dags, "close_day")) == {
+        *chain,
+        *upkeep,
+        "check_day",
+        "tell_load",
+        "tell_rebuild",
+        "tell_rollups",
+    }
 
 
 @pytest.mark.parametrize("dag_id", LOADING)

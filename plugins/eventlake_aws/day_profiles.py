@@ -1,0 +1,126 @@
+"""An event day of each table in numbers, kept in control.day_profiles, and what the rules find in it.
+
+Belongs here: counting what readers see of a day, reading earlier profiles, writing both down. The rules are
+`eventlake.day_checks`. A day is counted once when it is closed, so that a baseline of weeks costs a few rows to read.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyiceberg.catalog.glue import GlueCatalog
+from pyiceberg.table import Table
+
+from eventlake.day_checks import DAYS_OF_A_WEEK, HOURS, MOST_WEEKS, DayProfile, Finding, findings_of_day
+from eventlake.settings import Settings
+from eventlake_aws.control_tables import DAY_CHECKS, DAY_PROFILES, append_rows, read_rows
+from eventlake_aws.iceberg_catalog import open_catalog
+from eventlake_aws.row_filters import equals, one_of
+from eventlake_aws.table_census import event_tables
+
+_LOG = logging.getLogger(__name__)
+_THREADS = 4
+# a sender that tries again does so within hours; a uuid that comes back after weeks is told by the books
+_NEIGHBOUR_DAYS = 2
+
+
+def check_day(settings: Settings, *, day: date, run_id: str, now: datetime) -> list[Finding]:
+    """Counts the day, compares it with earlier ones, and keeps both, once a run."""
+    catalog = open_catalog(settings)
+    earlier = _earlier_profiles(catalog, settings, day)
+
+    def check(name: str) -> tuple[DayProfile, tuple[Finding, ...]]:
+        table = catalog.load_table(name)
+        profile, uuids = _profile(name, table, day)
+        return profile, findings_of_day(profile, earlier.get(name, ()), _on_other_days(table, day, uuids))
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        checked = list(pool.map(check, event_tables(catalog)))
+    profiles, findings = [profile for profile, _ in checked], [one for _, found in checked for one in found]
+    _keep(catalog, settings, DAY_PROFILES, run_id, [_profile_row(one, run_id, now) for one in profiles])
+    _keep(catalog, settings, DAY_CHECKS, run_id, [_finding_row(one, day, run_id, now) for one in findings])
+    said = {"decision": "check_day", "day": day.isoformat(), "tables": len(profiles), "findings": len(findings)}
+    _LOG.info(json.dumps(said))
+    return findings
+
+
+def _profile(name: str, table: Table, day: date) -> tuple[DayProfile, pa.Array]:
+    """The profile of the day, and its uuids."""
+    hourly, last_second, uuids = [0] * HOURS, None, []
+    if table.current_snapshot() is not None:
+        scan = table.scan(
+            row_filter=equals("event_date", day.isoformat()), selected_fields=("event_uuid", "created_datetime")
+        )
+        for batch in scan.to_arrow_batch_reader():
+            times = batch.column("created_datetime")
+            for pair in pc.value_counts(pc.hour(times)).to_pylist():
+                hourly[pair["values"]] += pair["counts"]
+            newest = pc.max(times).as_py()
+            if newest is not None:
+                second = newest.hour * 3600 + newest.minute * 60 + newest.second
+                last_second = second if last_second is None else max(last_second, second)
+            uuids.append(batch.column("event_uuid"))
+    everything = pa.concat_arrays(uuids) if uuids else pa.array([], pa.string())
+    return DayProfile(name, day.isoformat(), tuple(hourly), last_second), everything
+
+
+def _on_other_days(table: Table, day: date, uuids: pa.Array) -> dict[str, str]:
+    """Uuids of the day that readers also see on a day beside it, and on which."""
+    if not len(uuids):
+        return {}
+    beside = [(day + timedelta(days=number)).isoformat() for number in range(-_NEIGHBOUR_DAYS, _NEIGHBOUR_DAYS + 1)]
+    wanted = one_of("event_date", [other for other in beside if other != day.isoformat()])
+    found: dict[str, str] = {}
+    scan = table.scan(row_filter=wanted, selected_fields=("event_uuid", "event_date"))
+    for batch in scan.to_arrow_batch_reader():
+        both = batch.filter(pc.is_in(batch.column("event_uuid"), value_set=uuids))
+        found |= {
+            uuid: other.isoformat()
+            for uuid, other in zip(
+                both.column("event_uuid").to_pylist(), both.column("event_date").to_pylist(), strict=True
+            )
+        }
+    return found
+
+
+def _earlier_profiles(catalog: GlueCatalog, settings: Settings, day: date) -> dict[str, list[DayProfile]]:
+    """Of each table, the same weekdays before; of a day that was counted twice, what was counted last."""
+    weekdays = [(day - timedelta(days=DAYS_OF_A_WEEK * week)).isoformat() for week in range(1, MOST_WEEKS + 1)]
+    rows = read_rows(catalog, settings, DAY_PROFILES, one_of("day", weekdays))
+    newest = {(row["table_name"], row["day"]): row for row in sorted(rows, key=lambda row: row["written_at"])}
+    profiles: dict[str, list[DayProfile]] = {}
+    for (table, weekday), row in newest.items():
+        counted = DayProfile(table, weekday, tuple(json.loads(row["hourly_rows"])), row["last_second"])
+        profiles.setdefault(table, []).append(counted)
+    return profiles
+
+
+def _keep(catalog: GlueCatalog, settings: Settings, name: str, run_id: str, rows: list[dict[str, Any]]) -> None:
+    """A former try may have written them: then they are there, all in one commit or none."""
+    if rows and not read_rows(catalog, settings, name, equals("run_id", run_id), ("run_id",)):
+        append_rows(catalog, settings, name, rows)
+
+
+def _profile_row(profile: DayProfile, run_id: str, now: datetime) -> dict[str, Any]:
+    return {
+        "day": profile.day,
+        "table_name": profile.table,
+        "rows": profile.rows,
+        "hourly_rows": json.dumps(profile.hourly_rows),
+        "last_second": profile.last_second,
+        "run_id": run_id,
+        "written_at": now,
+    }
+
+
+def _finding_row(finding: Finding, day: date, run_id: str, now: datetime) -> dict[str, Any]:
+    told = asdict(finding) | {"table_name": finding.table, "samples": json.dumps(finding.samples)}
+    names = ("what", "table_name", "severity", "rows", "observed", "expected", "samples")
+    return {name: told[name] for name in names} | {"day": day.isoformat(), "run_id": run_id, "checked_at": now}

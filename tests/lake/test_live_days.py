@@ -1,0 +1,64 @@
+"""A whole day of live tables: counted once, compared with earlier weeks, told, and closed by a day that looks right."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+from lake_builders import NOW, Lake, Sent
+
+from eventlake.day_checks import FEWER, TWO_DAYS
+from eventlake_aws.control_tables import DAY_CHECKS, DAY_PROFILES
+from eventlake_aws.day_alerts import tell_findings
+from eventlake_aws.day_profiles import check_day
+
+TABLE = "events.payment_events"
+DAY = date(2026, 11, 21)
+
+
+def rows(lake: Lake, name: str) -> list[dict[str, Any]]:
+    return lake.catalog.load_table(name).scan().to_arrow().to_pylist() if lake.catalog.table_exists(name) else []
+
+
+def publish(lake: Lake, day: date, count: int) -> None:
+    lake.publish_directly(
+        TABLE, [Sent(f"{day}-{number}", 1_000 + number, day=day.isoformat()) for number in range(count)]
+    )
+
+
+def checked(lake: Lake, day: date) -> list[str]:
+    findings = check_day(lake.settings, day=day, run_id=f"close-{day}", now=NOW)
+    told = tell_findings(lake.clients, lake.settings, day=day, findings=findings, run_url="http://run", now=NOW)
+    assert told["alerts"] == len(findings)
+    return [finding.what for finding in findings]
+
+
+def test_a_day_is_compared_with_its_earlier_weeks(lake: Lake) -> None:
+    # given: four Saturdays with fifty payments each
+    lake.define({})
+    for week in (4, 3, 2, 1):
+        day = DAY - timedelta(weeks=week)
+        publish(lake, day, 50)
+        assert checked(lake, day) == []
+    # when: the fifth has two
+    publish(lake, DAY, 2)
+    assert checked(lake, DAY) == [FEWER]
+    # then: counted and kept once a run, however often it is asked
+    assert checked(lake, DAY) == [FEWER]
+    profiles = rows(lake, DAY_PROFILES)
+    assert sorted(row["rows"] for row in profiles) == [2, 50, 50, 50, 50]
+    [kept] = rows(lake, DAY_CHECKS)
+    assert (kept["day"], kept["table_name"], kept["rows"]) == ("2026-11-21", TABLE, 48)
+    assert kept["expected"] == "about 50, as in these hours of 4 earlier weeks"
+
+
+def test_a_uuid_on_two_days_is_told_and_a_day_that_looks_right_closes_it(lake: Lake) -> None:
+    lake.define({})
+    lake.publish_directly(TABLE, [Sent("same", 1, day="2026-11-20"), Sent("other", 2, day="2026-11-20")])
+    lake.publish_directly(TABLE, [Sent("same", 3, day="2026-11-21")])
+    findings = check_day(lake.settings, day=DAY, run_id="close-1", now=NOW)
+    assert [(one.what, one.samples, one.severity) for one in findings] == [(TWO_DAYS, ("same",), "high")]
+    told = tell_findings(lake.clients, lake.settings, day=DAY, findings=findings, run_url="http://run", now=NOW)
+    assert (told["sent"], told["cleared"]) == (1, 0)
+    told = tell_findings(lake.clients, lake.settings, day=DAY, findings=[], run_url="http://run", now=NOW)
+    assert (told["sent"], told["cleared"]) == (0, 1)
