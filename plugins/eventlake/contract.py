@@ -17,6 +17,7 @@ from eventlake.contract_terms import (
     COMPARISONS,
     EACH_ITEM,
     NAME_PART,
+    RETENTION_CLASSES,
     Comparison,
     Condition,
     Consequence,
@@ -101,7 +102,7 @@ class _ContractReader(FieldReader):
             title=self.text("title", schema, f"{event_type}:{event_subtype}"),
             description=self.text("description", schema, ""),
             owner=self.text("x-owner", schema),
-            retention_class=self.text("x-retention-class", schema),
+            retention_class=self._retention_class(schema),
             event_names=self._event_names(schema, event_type, event_subtype),
             keeps_other_fields=self.flag("x-other-fields", schema),
             fields=fields,
@@ -115,6 +116,14 @@ class _ContractReader(FieldReader):
             consequences=tuple(self._consequences(schema, contract)),
             comparisons=tuple(self._comparisons(schema, contract)),
         )
+
+    def _retention_class(self, schema: Mapping[str, Any]) -> str:
+        name = self.text("x-retention-class", schema)
+        if name not in RETENTION_CLASSES:
+            self.refuse(
+                "x-retention-class", name, f"one of {', '.join(RETENTION_CLASSES)}", "name the class that it is of"
+            )
+        return name
 
     def _type_and_subtype(self) -> tuple[str, str]:
         parts = self.file.removesuffix(".json").split("/")[-2:]

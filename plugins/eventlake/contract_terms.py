@@ -25,6 +25,8 @@ EACH_ITEM = "[]"
 SCALAR_KINDS = ("string", "integer", "number", "boolean")
 KINDS = (*SCALAR_KINDS, "object", "array")
 PII_CLASSES = ("none", "personal", "sensitive")
+# why an event is kept as long as it is; each is a promise to somebody, so none is made up in a contract
+RETENTION_CLASSES = ("short", "standard", "account_lifetime", "financial", "legal", "security")
 
 # the sender's envelope and what the lake adds: names that no field of a contract may have, in any case
 RESERVED_NAMES = frozenset(

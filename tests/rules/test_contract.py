@@ -66,6 +66,7 @@ REFUSALS: list[tuple[dict[str, Any], str, str]] = [
     ({"x_owner": ...}, "x-owner", "a text"),
     ({"x_owner": "  "}, "x-owner", "a text"),
     ({"x_retention_class": ...}, "x-retention-class", "a text"),
+    ({"x_retention_class": "for ever"}, "x-retention-class", "one of short, standard"),
     ({"x_event_names": ...}, "x-event-names", "a list of full names"),
     ({"x_event_names": ["payment:refund"]}, "x-event-names[0]", "payment:order[:detail...]"),
     ({"x_event_names": ["payment:order:"]}, "x-event-names[0]", "payment:order[:detail...]"),

@@ -23,7 +23,7 @@ PAYMENT = {
     "title": "An order was paid",
     "type": "object",
     "x-owner": "team-payments",
-    "x-retention-class": "finance",
+    "x-retention-class": "financial",
     "x-event-names": ["payment:order", "payment:order:refused"],
     "x-other-fields": True,
     "required": ["order_id", "amount"],

@@ -20,7 +20,7 @@ from tests.spark.event_lines import Written, a_line
 ORDER = {
     "type": "object",
     "x-owner": "team",
-    "x-retention-class": "finance",
+    "x-retention-class": "financial",
     "x-event-names": ["payment:order"],
     "required": ["amount", "customer"],
     "properties": {
@@ -80,7 +80,7 @@ ORDER = {
 REFUND = {
     "type": "object",
     "x-owner": "team",
-    "x-retention-class": "finance",
+    "x-retention-class": "financial",
     "x-event-names": ["payment:refund"],
     "properties": {"reason": {"type": "string", "enum": ["x"]}, "anything": {"type": "integer"}},
 }
