@@ -20,7 +20,7 @@ RUN = @python='$(PYTHON)'; [ "$$python" != missing-python ] || { \
 	exec "$$python" scripts/bootstrap.py
 LAKE = --with laptop,workers,jobs,emulator,jars
 
-.PHONY: help demo demo-compose test test-long up down status send query why alerts contract bench check crash package pages install clean
+.PHONY: help demo demo-compose test test-long up down status send query why alerts docs contract bench check crash package pages install clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -52,6 +52,9 @@ why: ## one record's story: UUID=...
 
 alerts: ## what the lake told people, the newest last, and what of it is open
 	$(RUN) --with laptop -- scripts/alerts.py
+
+docs: ## where Data Docs open: what the gate said of each table and load
+	$(RUN) --with laptop -- scripts/show_docs.py
 
 contract: ## draft contracts for the event names of INPUT=file.ndjson[.gz]
 	$(RUN) --with laptop -- scripts/draft_contracts.py

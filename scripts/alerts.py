@@ -81,6 +81,7 @@ def _alert(at: datetime, body: dict[str, Any]) -> Arrived:
         "why": body.get("why"),
         "readers see": body.get("last_good"),
         "load": body.get("load_id"),
+        "data docs": body.get("data_docs"),
         "owner": body["owner"],
         "runbook": body.get("runbook"),
         "run": body.get("run_url"),

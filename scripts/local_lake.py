@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from airflow_environment import ADMIN_USER
-from eventlake.settings import Settings
+from eventlake.settings import DATA_DOCS_PREFIX, Settings
 
 # at a desk, deliveries do not wait for a minute's worth of events
 DELIVERY_BUFFER_SECONDS = 5
@@ -18,6 +18,11 @@ DELIVERY_BUFFER_SECONDS = 5
 def runbook_base_url(settings: Settings, checkout: Path) -> str:
     """Where links of alerts lead: as the setting says, otherwise to the files at hand."""
     return settings.runbook_base_url or f"{checkout.as_uri()}/"
+
+
+def data_docs_url(settings: Settings, endpoint_url: str) -> str:
+    """Where the site of Data Docs opens: as the setting says, otherwise straight from the bucket, as S3 serves it."""
+    return settings.data_docs_base_url or f"{endpoint_url}/{settings.lake_bucket}/{DATA_DOCS_PREFIX}"
 
 
 def aws_environment(endpoint_url: str, settings: Settings) -> dict[str, str]:
@@ -43,6 +48,7 @@ def person_environment(settings: Settings, endpoint_url: str, airflow_url: str, 
         "LAKE_STREAM": settings.stream,
         "LAKE_RAW_BUCKET": settings.raw_bucket,
         "LAKE_BUCKET": settings.lake_bucket,
+        "LAKE_DATA_DOCS_URL": data_docs_url(settings, endpoint_url),
         "LAKE_AIRFLOW_URL": airflow_url,
         "LAKE_AIRFLOW_USER": ADMIN_USER,
         "LAKE_AIRFLOW_PASSWORD": admin_password,

@@ -6,6 +6,7 @@ import os
 
 import psutil
 
+from eventlake.data_docs import INDEX_PATH
 from laptop import entry
 from laptop.home import Home
 from laptop.supervision import ProgramState, Supervisor, left_behind
@@ -29,6 +30,7 @@ def main() -> int:
             print(f"  {one.name:<22} {one.state.lower():<10} {_uptime(one):>10} {_memory(one):>9}")
     env = home.read_env()
     print(f"  Airflow {env['LAKE_AIRFLOW_URL']} as {env['LAKE_AIRFLOW_USER']}, AWS {env['AWS_ENDPOINT_URL']}")
+    print(f"  Data Docs {env['LAKE_DATA_DOCS_URL']}{INDEX_PATH}")
     print(f"  source {home.env_file} for passwords and names; logs in {home.logs}")
     return 0
 

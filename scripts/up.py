@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from eventlake.data_docs import INDEX_PATH
 from eventlake.settings import Settings
 from laptop import entry
 from laptop.home import Home, choose_ports
@@ -36,6 +37,7 @@ def print_addresses(home: Home) -> None:
         f"password {variables['LAKE_AIRFLOW_PASSWORD']}"
     )
     print(f"  AWS        {variables['AWS_ENDPOINT_URL']}  (source {home.env_file})")
+    print(f"  Data Docs  {variables['LAKE_DATA_DOCS_URL']}{INDEX_PATH}")
     print('  next       make send INPUT=events.ndjson | make query SQL="…" | make status | make down')
 
 

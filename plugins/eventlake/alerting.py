@@ -42,7 +42,8 @@ class Alert:
     """`what` is the kind of trouble and never holds a number, so that tomorrow's alert is known to be the same one.
 
     `count` is how many `counted` are concerned; `samples` are identities, never a payload. `runbook` is a file of the
-    repository; the message has its link. `load_id`: whose landings wait for a person to release them.
+    repository; the message has its link. `load_id`: whose landings wait for a person to release them. `data_docs`: the
+    page of the validation.
     """
 
     what: str
@@ -60,6 +61,7 @@ class Alert:
     why: str = ""
     last_good: str = ""
     load_id: str = ""
+    data_docs: str = ""
 
     def __post_init__(self) -> None:
         if self.since.tzinfo is None:
@@ -87,6 +89,7 @@ class Alert:
                 "why": self.why,
                 "last_good": self.last_good,
                 "load_id": self.load_id,
+                "data_docs": self.data_docs,
                 "runbook": runbook_link(runbook_base_url, self.runbook),
                 "run_url": self.run_url,
                 "owner": self.owner,

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from eventlake.alerting import MOST_SAMPLES, Alert, Severity, incident_key
+from eventlake.data_docs import validation_path
 from eventlake.load_plan import LoadKind
 from eventlake.receipt import ExpectationResult, TableReceipt
 from eventlake.verdict import RECORDED_SEVERITY, WARNING_SEVERITY, Ceilings, is_over_ceiling
@@ -47,6 +48,7 @@ def alerts_of_outcome(
     owners: Mapping[str, str],
     last_good: Mapping[str, str],
     run_url: str,
+    data_docs_url: str,
     since: datetime,
 ) -> tuple[Alert, ...]:
     """Held tables, those that the job could not judge, and what was published with failures that do not hold."""
@@ -69,6 +71,7 @@ def alerts_of_outcome(
             why=found.why,
             last_good=last_good.get(table, ""),
             load_id=outcome["load_id"],
+            data_docs=f"{data_docs_url}{validation_path(outcome['load_id'], table)}",
         )
 
     alerts = [

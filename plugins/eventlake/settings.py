@@ -23,6 +23,8 @@ QUARANTINE_DATABASE = "quarantine"
 CONTROL_DATABASE = "control"
 # those whose tables are Iceberg's; the others hold what the crawlers saw
 ICEBERG_DATABASES = (EVENTS_DATABASE, ROLLUPS_DATABASE, QUARANTINE_DATABASE, CONTROL_DATABASE)
+# in the lake bucket; its pages live as long as `retention` says
+DATA_DOCS_PREFIX = "data-docs/"
 DATABASES = (RAW_DATABASE, DECISIONS_DATABASE, *ICEBERG_DATABASES)
 
 
@@ -42,6 +44,8 @@ class Settings:
     orphan_age_days: int = 3
     # what stands before `docs/runbooks/…` in a link; empty: messages name the file of the repository
     runbook_base_url: str = ""
+    # what stands before `index.html` of Data Docs in a link; empty: messages name the objects of the bucket
+    data_docs_base_url: str = ""
 
     @staticmethod
     def from_env(environment: Mapping[str, str]) -> Settings:
@@ -57,7 +61,8 @@ class Settings:
             load_ceiling_bytes=_whole_number(environment, "LAKE_LOAD_CEILING_BYTES", Settings.load_ceiling_bytes),
             undo_window_days=_whole_number(environment, "LAKE_UNDO_WINDOW_DAYS", Settings.undo_window_days),
             orphan_age_days=_whole_number(environment, "LAKE_ORPHAN_AGE_DAYS", Settings.orphan_age_days),
-            runbook_base_url=_base_url(environment, "LAKE_RUNBOOK_BASE_URL"),
+            runbook_base_url=_base_url(environment, "LAKE_RUNBOOK_BASE_URL", "the repository's files open"),
+            data_docs_base_url=_base_url(environment, "LAKE_DATA_DOCS_BASE_URL", "the pages of Data Docs open"),
         )
 
     @property
@@ -91,6 +96,11 @@ class Settings:
     @property
     def warehouse_uri(self) -> str:
         return f"s3://{self.lake_bucket}/warehouse"
+
+    @property
+    def data_docs_url(self) -> str:
+        """Where the site of Data Docs begins: as a person opens it, or where its objects lie."""
+        return self.data_docs_base_url or f"s3://{self.lake_bucket}/{DATA_DOCS_PREFIX}"
 
     @property
     def claims_table(self) -> str:
@@ -169,11 +179,11 @@ def _whole_number(environment: Mapping[str, str], name: str, default: int) -> in
     return int(text)
 
 
-def _base_url(environment: Mapping[str, str], name: str) -> str:
+def _base_url(environment: Mapping[str, str], name: str, what_opens: str) -> str:
     text = environment.get(name, "").replace(" ", "%20")
     if text and not re.fullmatch(r"https?://[^/\s?#%]+(/[^\s?#]*)?|file:///[^\s?#]*", text):
         raise TerminalError(
-            f"reading setting {name}: received {text!r}; valid is the address under which the repository's files open, "
-            f"such as https://git.example.com/eventlake/blob/main/; correct or unset {name}"
+            f"reading setting {name}: received {text!r}; valid is the address under which {what_opens}, "
+            f"such as https://example.com/eventlake/; correct or unset {name}"
         )
     return text if not text or text.endswith("/") else f"{text}/"

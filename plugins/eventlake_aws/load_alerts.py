@@ -40,6 +40,7 @@ def alert_on_outcome(
         _owners(clients, settings, troubled) if troubled else {},
         _last_good(settings, troubled) if troubled else {},
         run_url,
+        settings.data_docs_url,
         now,
     )
     answers = [raise_alert(clients, settings, alert, now=now) for alert in alerts]

@@ -23,6 +23,11 @@ def ui_url(given: Mapping[str, str]) -> str:
     return Addresses.on_loopback(int(given[UI_PORT])).ui_url
 
 
+def aws_url(given: Mapping[str, str]) -> str:
+    """As the host reaches it."""
+    return f"http://{LOOPBACK}:{int(given[AWS_PORT])}"
+
+
 def of_airflow(given: Mapping[str, str]) -> dict[str, str]:
     """For the four processes and `airflow db migrate`: the container's environment and what it leaves out."""
     settings = Settings.from_env(given)
@@ -40,6 +45,7 @@ def of_airflow(given: Mapping[str, str]) -> dict[str, str]:
         ),
         "LAKE_PREFIX": settings.prefix,
         "LAKE_ACCOUNT_ID": settings.account_id,
+        "LAKE_DATA_DOCS_BASE_URL": local_lake.data_docs_url(settings, aws_url(given)),
     }
 
 
@@ -49,6 +55,5 @@ def of_aws(settings: Settings) -> dict[str, str]:
 
 def of_person(given: Mapping[str, str]) -> dict[str, str]:
     """What somebody at the host's keyboard needs."""
-    endpoint_url = f"http://{LOOPBACK}:{int(given[AWS_PORT])}"
     password = secret_files.airflow_secrets().admin_password
-    return local_lake.person_environment(Settings.from_env(given), endpoint_url, ui_url(given), password)
+    return local_lake.person_environment(Settings.from_env(given), aws_url(given), ui_url(given), password)

@@ -98,6 +98,7 @@ def airflow_process_environment(home: Home, ports: Ports, settings: Settings, *,
         "LAKE_PREFIX": settings.prefix,
         "LAKE_ACCOUNT_ID": settings.account_id,
         "LAKE_RUNBOOK_BASE_URL": local_lake.runbook_base_url(settings, CHECKOUT),
+        "LAKE_DATA_DOCS_BASE_URL": local_lake.data_docs_url(settings, endpoint_url(ports)),
         "PATH": os.pathsep.join([str(ENVIRONMENTS / "workers" / "bin"), os.environ.get("PATH", os.defpath)]),
         # nobody edits a DAG during a demo, and each reading costs half a second of processor time
         **({} if scheduled else {"AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "1800"}),

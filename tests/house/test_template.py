@@ -42,8 +42,8 @@ def test_every_name_of_the_settings_is_made_by_the_template(template: dict[str, 
         for resource in template["Resources"].values()
         if resource["Type"] == "AWS::SNS::Topic"
     }
-    # the deploy command makes this one before the stack; the stack itself is named by it; this one is a path
-    made |= {SETTINGS.artifacts_bucket, SETTINGS.stack, SETTINGS.warehouse_uri}
+    # the deploy command makes this one before the stack; the stack itself is named by it; these are paths
+    made |= {SETTINGS.artifacts_bucket, SETTINGS.stack, SETTINGS.warehouse_uri, SETTINGS.data_docs_url}
     named = {name: getattr(SETTINGS, name) for name, member in vars(Settings).items() if isinstance(member, property)}
     missing = {name: value for name, value in named.items() if value not in made}
     assert not missing, f"settings.py names what lake.yaml does not make: {missing}"

@@ -17,6 +17,7 @@ from eventlake.verdict import Ceilings
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 TABLE = "events.payment_events"
+DOCS = "http://127.0.0.1:4566/lake/data-docs/"
 
 
 def failed(severity: str, unexpected: int | None, uuids: list[str], success: bool | None = False) -> ExpectationResult:
@@ -33,7 +34,7 @@ def receipt(*results: ExpectationResult, quarantined: int = 0) -> TableReceipt:
 def told(outcome: dict[str, Any], of: TableReceipt | None = None) -> tuple[Alert, ...]:
     whole = {"load_id": "load-1", "kind": "load", "held": {}, "warnings": {}, "published": {}, "empty": []} | outcome
     receipts = {} if of is None else {TABLE: of}
-    return alerts_of_outcome(whole, receipts, Ceilings(), {TABLE: "team-pay"}, {TABLE: "snapshot 7"}, "url", NOW)
+    return alerts_of_outcome(whole, receipts, Ceilings(), {TABLE: "team-pay"}, {TABLE: "snapshot 7"}, "url", DOCS, NOW)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,7 @@ def test_a_held_table_is_as_bad_as_its_worst_failure(of: TableReceipt | None, se
     assert (alert.severity, alert.count, alert.counted) == (severity, rows, "rows")
     assert (alert.owner, alert.dataset, alert.load_id, alert.detail) == ("team-pay", TABLE, "load-1", "a reason")
     assert (alert.last_good, alert.runbook) == ("snapshot 7", "docs/runbooks/load-held.md")
+    assert json.loads(alert.to_json("", NOW))["data_docs"] == f"{DOCS}validations/load-1/{TABLE}.html"
 
 
 def test_an_alert_names_records_and_says_why_it_matters() -> None:
