@@ -17,7 +17,7 @@ The watermark, landings of `raw/`, `late/` and `errors/`, the stream, raw and de
 
 ### Writes
 `events.*`, `rollups.*`, `quarantine.rows`, `control.loads`, `control.books`, `control.days`,
-`control.day_profiles`, `control.day_checks`. Upkeep changes files and no row.
+`control.day_profiles`, `control.day_checks`; Data Docs under `data-docs/`. Upkeep changes files and no row.
 
 ### Params
 `day`: the event day, UTC. Empty: a scheduled or backfill run takes the day its interval starts on; a run by hand

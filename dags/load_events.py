@@ -7,7 +7,8 @@ Landings that wait (DynamoDB `landings`), their objects under `raw/`, the curren
 
 ### Writes
 `events.<type>_events`, `events.uncontracted`, `rollups.*`, `quarantine.rows`, `control.loads`, `control.validations`;
-plan and receipts under `control/loads/<load_id>/`. Every published table is an Asset event with its load and days.
+plan and receipts under `control/loads/<load_id>/`; Data Docs under `data-docs/`. Every published
+table is an Asset event with its load and days.
 
 ### Params
 None.

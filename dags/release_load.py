@@ -7,7 +7,8 @@ The landings that a load holds, their objects, the current definitions (contract
 
 ### Writes
 The decision, with reason and name, to `control.releases`. Then `events.*`, `rollups.*`, `quarantine.rows`,
-`control.loads`, `control.validations`, as a load does; plan and receipts under `control/loads/<load_id>/`.
+`control.loads`, `control.validations`, as a load does; plan and receipts under `control/loads/<load_id>/`; Data Docs
+under `data-docs/`.
 
 ### Params
 `load_id`: the load that holds, from `control.loads` or the alert. `tables`: of these only; empty: all that it holds.

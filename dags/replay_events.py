@@ -8,7 +8,8 @@ Landings of `raw/`, `late/` and `errors/` that were loaded and hold events of th
 
 ### Writes
 The days that differ of `events.*`, each table in one replacing snapshot; `rollups.*`, `quarantine.rows`,
-`control.loads`, `control.validations`; plan and receipts under `control/loads/<load_id>/`.
+`control.loads`, `control.validations`; plan and receipts under `control/loads/<load_id>/`; Data Docs under
+`data-docs/`.
 
 ### Params
 `mode`: `rebuild`. `types`: event types that have a contract; empty: all, and the names without a contract.

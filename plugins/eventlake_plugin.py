@@ -6,8 +6,16 @@ Nothing else belongs in here.
 from airflow.plugins_manager import AirflowPlugin
 
 from eventlake.data_docs import INDEX_PATH
+from eventlake.settings import Settings
 from eventlake_airflow import run_alerts, run_notes
 from eventlake_airflow.schedules import SETTINGS
+
+
+def views(settings: Settings) -> list[dict[str, str]]:
+    """Data Docs, where a browser can open them. Without a route Airflow opens a tab, and no frame within its UI."""
+    if not settings.data_docs_base_url:
+        return []
+    return [{"name": "Data Docs", "href": f"{settings.data_docs_base_url}{INDEX_PATH}", "destination": "nav"}]
 
 
 class EventlakePlugin(AirflowPlugin):
@@ -15,9 +23,4 @@ class EventlakePlugin(AirflowPlugin):
 
     name = "eventlake"
     listeners = [run_notes, run_alerts]  # noqa: RUF012 (Airflow's own shape)
-    # without a route it opens in a tab of its own: a page of S3 has no business in a frame of the UI
-    external_views = (
-        [{"name": "Data Docs", "href": f"{SETTINGS.data_docs_base_url}{INDEX_PATH}", "destination": "nav"}]
-        if SETTINGS.data_docs_base_url
-        else []
-    )
+    external_views = views(SETTINGS)

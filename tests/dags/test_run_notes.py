@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from eventlake.settings import Settings
 from eventlake_airflow import run_notes
-from eventlake_plugin import EventlakePlugin
+from eventlake_plugin import EventlakePlugin, views
 
 
 class FakeSession:
@@ -65,3 +66,12 @@ def test_a_note_fits_its_column(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_plugin_brings_the_listener() -> None:
     assert run_notes in EventlakePlugin.listeners
+
+
+@pytest.mark.parametrize(
+    ("base", "links"),
+    [("", []), ("https://docs.example.com/lake/", ["https://docs.example.com/lake/index.html"])],
+)
+def test_the_ui_links_to_data_docs_where_a_browser_can_open_them(base: str, links: list[str]) -> None:
+    assert [view["href"] for view in views(Settings(data_docs_base_url=base))] == links
+    assert isinstance(EventlakePlugin.external_views, list)

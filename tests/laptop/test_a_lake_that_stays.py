@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -123,6 +124,8 @@ def test_status_names_every_program(up: Laptop) -> None:
     assert ended.code == 0
     assert all(f"{name} " in ended.out for name in PROGRAMS)
     assert ended.out.count("running") == len(PROGRAMS)
+    (data_docs,) = re.findall(r"Data Docs (http://127\.0\.0\.1:\d+/\S+/data-docs/index\.html)", ended.out)
+    assert up.make("docs").out.endswith(f"after the first one: {data_docs}\n")
 
 
 def test_locks_of_a_killed_scheduler_are_given_back(up: Laptop) -> None:

@@ -216,11 +216,6 @@ def test_an_attribute_cannot_be_left_either() -> None:
     assert element("a", "x", href='"><b>', class_="") == '<a href="&quot;&gt;&lt;b&gt;">x</a>'
 
 
-def test_same_inputs_same_bytes() -> None:
-    made = {data_docs.table_page(TABLE, "o", [summary(2), summary(1)]) for _ in range(3)}
-    assert len(made) == 1
-
-
 def test_links_begin_where_the_setting_says_and_otherwise_name_the_objects() -> None:
     assert Settings().data_docs_url == "s3://eventlake-local-lake-000000000000/data-docs/"
     given_one = Settings.from_env({"LAKE_DATA_DOCS_BASE_URL": "https://docs.example.com/lake"})
