@@ -1,10 +1,13 @@
 # The laptop's commands. Each one installs what it needs first (scripts/bootstrap.py), then runs one script.
-# Variables on the command line (INPUT, EVENTS, SQL, UUID) reach the scripts as environment, never through a shell line.
+# Variables on the command line (INPUT, EVENTS, SQL, UUID and so on) reach the scripts as environment, never through a shell line.
 
 export LAKE_INPUT := $(value INPUT)
 export LAKE_EVENTS := $(value EVENTS)
 export LAKE_SQL := $(value SQL)
 export LAKE_UUID := $(value UUID)
+export LAKE_INCIDENT := $(value INCIDENT)
+export LAKE_UNTIL := $(value UNTIL)
+export LAKE_REASON := $(value REASON)
 export LAKE_OUTPUT := $(value OUTPUT)
 export LAKE_KILLS := $(value KILLS)
 export LAKE_SEED := $(value SEED)
@@ -20,7 +23,7 @@ RUN = @python='$(PYTHON)'; [ "$$python" != missing-python ] || { \
 	exec "$$python" scripts/bootstrap.py
 LAKE = --with laptop,workers,jobs,emulator,jars
 
-.PHONY: help demo demo-compose test test-long up down status send query why alerts docs contract bench check crash package pages install clean
+.PHONY: help demo demo-compose test test-long up down status send query why alerts mute docs contract bench check crash package pages install clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -52,6 +55,9 @@ why: ## one record's story: UUID=...
 
 alerts: ## what the lake told people, the newest last, and what of it is open
 	$(RUN) --with laptop -- scripts/alerts.py
+
+mute: ## hear no more of an open incident for a while: INCIDENT=... UNTIL=2026-12-01 REASON="..."
+	$(RUN) --with laptop -- scripts/mute.py
 
 docs: ## where Data Docs open: what the gate said of each table and load
 	$(RUN) --with laptop -- scripts/show_docs.py

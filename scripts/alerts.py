@@ -77,6 +77,9 @@ def _alert(at: datetime, body: dict[str, Any]) -> Arrived:
     more = f"told {body['folded']} times more" if body.get("folded") else ""
     told = {
         "since": ", ".join(text for text in (body["since"], count, named, more) if text),
+        "incident": body["incident"],
+        "until": body.get("until"),
+        "reason": body.get("reason"),
         "detail": body.get("detail"),
         "why": body.get("why"),
         "readers see": body.get("last_good"),
@@ -104,8 +107,8 @@ def as_text(messages: Iterable[Arrived]) -> list[str]:
     for one in messages:
         states[one.incident] = one.state
         told.append(f"{one.at:%Y-%m-%d %H:%M:%S}Z  {one.state:<6}  {one.severity:<8}  {one.what}: {one.where}")
-        told += [f"    {line}" for line in one.lines] if one.state == "open" else []
-    still_open = sum(state == "open" for state in states.values())
+        told += [f"    {line}" for line in one.lines] if one.state != "closed" else []
+    still_open = sum(state != "closed" for state in states.values())
     return [*told, f"({still_open} open of {len(states)} incidents)" if states else "no alert has arrived"]
 
 

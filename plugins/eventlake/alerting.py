@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from eventlake.errors import TerminalError
@@ -17,6 +17,9 @@ from eventlake.errors import TerminalError
 MOST_SAMPLES = 10
 # an incident that lasts is told again after this long, with what was folded meanwhile
 REMIND_AFTER = timedelta(hours=24)
+# what is muted for longer is not muted, it is forgotten
+LONGEST_MUTE = timedelta(days=30)
+FEWEST_SIGNS_OF_REASON = 10
 
 
 class Severity(StrEnum):
@@ -111,6 +114,14 @@ class Alert:
 
 
 @dataclass(frozen=True)
+class Mute:
+    """A person knows of the incident and does not want to hear of it again before `until`, unless it gets worse."""
+
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True)
 class OpenIncident:
     """What is remembered of an incident that was told and has not cleared. `message`: what was told last;
     `loads`: those whose landings wait for a person.
@@ -126,6 +137,7 @@ class OpenIncident:
     dataset: str
     message: str = ""
     loads: frozenset[str] = frozenset()
+    mute: Mute | None = None
 
     def reminding_json(self) -> str:
         """What was told last, once more: nobody saw anything new, and it still is so."""
@@ -156,8 +168,16 @@ class OpenIncident:
     def attributes(self) -> dict[str, str]:
         return {"severity": self.severity.value, "owner": self.owner, "dataset": self.dataset}
 
+    def muting_json(self, mute: Mute) -> str:
+        """The message that tells others why they will not hear of it."""
+        return json.dumps(
+            json.loads(self.closing_json(mute.until))
+            | {"state": "muted", "until": mute.until.isoformat(), "reason": mute.reason}
+        )
+
     def must_remind(self, now: datetime) -> bool:
-        return now - self.told_at >= REMIND_AFTER
+        """A day after it was told; of a muted one, once the mute is over."""
+        return now - self.told_at >= REMIND_AFTER if self.mute is None else now >= self.mute.until
 
 
 def must_tell(known: OpenIncident | None, alert: Alert, now: datetime) -> bool:
@@ -166,3 +186,23 @@ def must_tell(known: OpenIncident | None, alert: Alert, now: datetime) -> bool:
         return True
     ranks = list(Severity)
     return ranks.index(alert.severity) < ranks.index(known.severity) or known.must_remind(now)
+
+
+def parse_mute(incident: str, until: str, reason: str, now: datetime) -> Mute:
+    """Raises TerminalError for a mute without an end, or without a reason."""
+    doing = f"muting {incident or 'an incident'}"
+    try:
+        end = datetime.fromisoformat(until)
+    except ValueError:
+        raise TerminalError(
+            f"{doing}: received UNTIL={until!r}; valid is a day or a moment in UTC, such as 2026-12-01 or "
+            "2026-12-01T09:00Z"
+        ) from None
+    end = end if end.tzinfo else end.replace(tzinfo=UTC)
+    if not now < end <= now + LONGEST_MUTE:
+        raise TerminalError(
+            f"{doing}: received an end at {end.isoformat()}; valid is one after now and within {LONGEST_MUTE.days} days"
+        )
+    if len(reason.strip()) < FEWEST_SIGNS_OF_REASON:
+        raise TerminalError(f"{doing}: received REASON={reason!r}; valid is a sentence for whoever else is on call")
+    return Mute(end, " ".join(reason.split()))

@@ -17,7 +17,7 @@ from eventlake_airflow.load_tasks import aws_clients, now
 from eventlake_airflow.notes import note
 from eventlake_airflow.schedules import SETTINGS
 
-# SNS or DynamoDB out for a moment must lose no alert: five minutes of tries, the first ones at once
+# SNS or DynamoDB out for a moment must lose no alert: minutes of tries, the first ones at once
 TELLING_RETRIES = 6
 
 

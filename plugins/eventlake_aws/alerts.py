@@ -13,7 +13,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from eventlake.alerting import Alert, OpenIncident, Severity, must_tell
+from eventlake.alerting import Alert, Mute, OpenIncident, Severity, must_tell, parse_mute
+from eventlake.errors import TerminalError
 from eventlake.settings import Settings
 from eventlake_aws.clients import Clients
 
@@ -45,6 +46,8 @@ def raise_alert(clients: Clients, settings: Settings, alert: Alert, *, now: date
             alert.dataset,
             message if known is None or is_told else known.message,
             frozenset({alert.load_id} - {""}) | (frozenset() if known is None else known.loads),
+            # who mutes, mutes what he knows of: what is told again is not muted any more
+            None if known is None or is_told else known.mute,
         ),
         now,
     )
@@ -58,7 +61,7 @@ def remind(clients: Clients, settings: Settings, incident: OpenIncident, *, now:
     if not incident.must_remind(now):
         return False
     _send(clients, settings, incident.reminding_json(), incident.attributes, incident.subject)
-    _write(clients, settings, replace(incident, told_at=now), now)
+    _write(clients, settings, replace(incident, told_at=now, mute=None), now)
     _LOG.info(json.dumps({"decision": "remind", "incident": incident.incident}))
     return True
 
@@ -82,6 +85,21 @@ def clear_alert(clients: Clients, settings: Settings, *, incident: str, now: dat
     _send(clients, settings, known.closing_json(now), known.attributes, f"[closed] {known.dataset}: {known.what}"[:100])
     clients.dynamodb.delete_item(TableName=settings.leases_table, Key={"lease_name": {"S": _item_name(incident)}})
     return {"cleared": True, "incident": incident}
+
+
+def mute_incident(
+    clients: Clients, settings: Settings, *, incident: str, until: str, reason: str, now: datetime
+) -> dict[str, Any]:
+    """Nobody hears of it before `until`, unless it gets worse or is over; everybody hears why."""
+    mute = parse_mute(incident, until, reason, now)
+    known = _read(clients, settings, incident)
+    if known is None:
+        open_now = ", ".join(sorted(one.incident for one in open_incidents(clients, settings))) or "none"
+        raise TerminalError(f"muting {incident or 'an incident'}: it is not open; valid is one that is: {open_now}")
+    _send(clients, settings, known.muting_json(mute), known.attributes, f"[muted] {known.dataset}: {known.what}"[:100])
+    _write(clients, settings, replace(known, mute=mute), now)
+    _LOG.info(json.dumps({"decision": "mute", "incident": incident, "until": mute.until.isoformat()}))
+    return {"incident": incident, "until": mute.until.isoformat()}
 
 
 def _send(clients: Clients, settings: Settings, message: str, attributes: Mapping[str, str], subject: str) -> None:
@@ -116,6 +134,9 @@ def _incident_of(item: Mapping[str, Any]) -> OpenIncident:
         item["dataset"]["S"],
         item.get("message", {}).get("S", ""),
         frozenset(item.get("loads", {}).get("SS", ())),
+        Mute(datetime.fromisoformat(item["muted_until"]["S"]), item["mute_reason"]["S"])
+        if "muted_until" in item
+        else None,
     )
 
 
@@ -134,6 +155,15 @@ def _write(clients: Clients, settings: Settings, incident: OpenIncident, now: da
             "message": {"S": incident.message},
             # DynamoDB has no empty set
             **({"loads": {"SS": sorted(incident.loads)}} if incident.loads else {}),
-            "expires_at": {"N": str(int((now + _FORGET_AFTER).timestamp()))},
+            **_muted(incident.mute),
+            "expires_at": {"N": str(int((_remembered_from(incident, now) + _FORGET_AFTER).timestamp()))},
         },
     )
+
+
+def _muted(mute: Mute | None) -> dict[str, Any]:
+    return {} if mute is None else {"muted_until": {"S": mute.until.isoformat()}, "mute_reason": {"S": mute.reason}}
+
+
+def _remembered_from(incident: OpenIncident, now: datetime) -> datetime:
+    return now if incident.mute is None else max(now, incident.mute.until)

@@ -10,7 +10,7 @@ import json
 import re
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -188,6 +188,11 @@ def test_a_failing_expectation_holds_its_table_alone(kept: Lake, tmp_path: Path)
     assert Path(unquote(urlsplit(alert["runbook"]).path)).read_text().startswith("# load-held")
     # and: it left at once, while rollups were still to come
     assert_told_in_time(kept, alert)
+    # and: whoever knows of it can have silence, with an end and a reason
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
+    muted = kept.make("mute", f"INCIDENT={alert['incident']}", f"UNTIL={tomorrow}", "REASON=planted by a test")
+    assert f"{alert['incident']} is muted until {tomorrow}" in muted
+    assert [message["state"] for message in take_alerts(kept)] == ["muted"]
 
 
 def assert_told_in_time(lake: Lake, alert: dict[str, Any]) -> None:

@@ -17,10 +17,11 @@ from test_live_loads import TABLE, planned, published
 
 from alerts import arrived, as_text
 from eventlake.alerting import Alert, Severity, incident_key
+from eventlake.errors import TerminalError
 from eventlake.load_alerts import LOAD_FAILED, LOAD_HELD
 from eventlake.load_plan import LoadPlan
 from eventlake.release import Release, ReleaseAction
-from eventlake_aws.alerts import clear_alert, open_incidents, raise_alert
+from eventlake_aws.alerts import clear_alert, mute_incident, open_incidents, raise_alert
 from eventlake_aws.clients import Clients
 from eventlake_aws.load_alerts import alert_on_outcome, settle_held_tables
 from eventlake_aws.publish import main_snapshot_id
@@ -72,6 +73,27 @@ def test_one_incident_is_one_message(lake: Lake, inbox: Inbox) -> None:
         ("open", LAG.incident),
         ("closed", LAG.incident),
     ]
+
+
+def test_a_muted_incident_is_silent_until_its_end(lake: Lake, inbox: Inbox) -> None:
+    def told(days: float) -> bool:
+        return bool(raise_alert(lake.clients, lake.settings, LAG, now=NOW + timedelta(days=days))["sent"])
+
+    def mute(incident: str) -> None:
+        end = (NOW + timedelta(days=3)).isoformat()
+        mute_incident(lake.clients, lake.settings, incident=incident, until=end, reason="a fix is on its way", now=NOW)
+
+    with pytest.raises(TerminalError, match="it is not open; valid is one that is: none"):
+        mute(LAG.incident)
+    assert told(0)
+    with pytest.raises(TerminalError, match=f"not open; valid is one that is: {LAG.incident}"):
+        mute("nobodys/incident")
+    mute(LAG.incident)
+    # silent for its days, then told, then as any other
+    assert [told(days) for days in (1, 2.9, 3, 3.1, 4)] == [False, False, True, False, True]
+    messages = inbox()
+    assert [message["state"] for message in messages] == ["open", "muted", "open", "open"]
+    assert messages[1]["reason"] == "a fix is on its way"
 
 
 def load(lake: Lake, run_id: str, rows: list[Sent], *, is_good: bool) -> tuple[LoadPlan, dict[str, Any]]:

@@ -51,7 +51,7 @@ def test_an_input_that_holds_no_events(laptop: Laptop, tmp_path: Path, command: 
     assert str(path) in ended.complaints[0]
 
 
-@pytest.mark.parametrize("command", ["send", "query", "why", "alerts", "docs"])
+@pytest.mark.parametrize("command", ["send", "query", "why", "alerts", "mute", "docs"])
 def test_a_command_that_needs_a_lake_says_how_to_start_one(laptop: Laptop, tmp_path: Path, command: str) -> None:
     events = tmp_path / "one.ndjson"
     events.write_text('{"event_uuid": "1"}\n')

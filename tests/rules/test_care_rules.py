@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventlake.alerting import Alert, OpenIncident, Severity, must_tell
+from eventlake.alerting import Alert, Mute, OpenIncident, Severity, must_tell, parse_mute
 from eventlake.errors import TerminalError
 from eventlake.leases import Lease, LeaseAnswer, ask, lease_of_table
 from eventlake.rollup_plan import (
@@ -90,6 +90,47 @@ def test_told_again_only_when_worse_or_long_ago(severity: Severity, told_ago: in
     known = OpenIncident("i", Severity.MEDIUM, NOW, NOW - timedelta(hours=told_ago), 0, "lag", "o", "d")
     assert must_tell(known, alert(severity=severity), NOW) is is_told
     assert must_tell(None, alert(severity=severity), NOW)
+
+
+@pytest.mark.parametrize(
+    ("severity", "told_ago", "muted_for", "is_told"),
+    [
+        (Severity.MEDIUM, 48, 1, False),
+        # worse than what was muted
+        (Severity.HIGH, 1, 24, True),
+        # the mute is over, however lately it was told
+        (Severity.MEDIUM, 1, 0, True),
+    ],
+)
+def test_what_is_muted_is_told_when_the_mute_ends_or_it_gets_worse(
+    severity: Severity, told_ago: int, muted_for: int, is_told: bool
+) -> None:
+    mute = Mute(NOW + timedelta(hours=muted_for), "we know, a fix is on its way")
+    told_at = NOW - timedelta(hours=told_ago)
+    known = OpenIncident("i", Severity.MEDIUM, NOW, told_at, 0, "lag", "o", "d", mute=mute)
+    assert must_tell(known, alert(severity=severity), NOW) is is_told
+
+
+@pytest.mark.parametrize("until", ["2026-11-22", "2026-11-22T00:00Z", "2026-11-22T01:00+01:00"])
+def test_a_mute_has_an_end_and_a_reason(until: str) -> None:
+    assert parse_mute("i", until, " we know,  a fix\n comes ", NOW) == Mute(
+        datetime(2026, 11, 22, tzinfo=UTC), "we know, a fix comes"
+    )
+
+
+@pytest.mark.parametrize(
+    ("until", "reason", "words"),
+    [
+        ("", "we know of it", "UNTIL=''"),
+        ("soon", "we know of it", "UNTIL='soon'"),
+        ("2026-11-21", "we know of it", "after now"),
+        ("2027-11-21", "we know of it", "within 30 days"),
+        ("2026-11-22", "  why?    ", "REASON="),
+    ],
+)
+def test_a_mute_without_an_end_or_a_reason_is_refused(until: str, reason: str, words: str) -> None:
+    with pytest.raises(TerminalError, match=words):
+        parse_mute("i", until, reason, NOW)
 
 
 @given(files, files)
