@@ -15,7 +15,8 @@ from typing import Any
 from eventlake.alerting import MOST_SAMPLES, Alert, Severity, incident_key
 from eventlake.data_docs import validation_path
 from eventlake.load_plan import LoadKind
-from eventlake.receipt import ExpectationResult, TableReceipt
+from eventlake.receipt import ExpectationResult, TableReceipt, Validation
+from eventlake.rollup_plan import RollupReceiptEntry
 from eventlake.verdict import RECORDED_SEVERITY, WARNING_SEVERITY, Ceilings, is_over_ceiling
 
 ROLLUP = "rollup"
@@ -32,8 +33,17 @@ _DETAIL_LENGTH = 1000
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """What a receipt says of one table: the suite's answers, its lines or rows, and the bad ones when they hold it."""
+
+    validation: Validation | None
+    rows: int
+    over_ceiling: int = 0
+
+
+@dataclass(frozen=True)
 class Findings:
-    """What a table's receipt says of the rows that an alert is about."""
+    """What of that an alert tells."""
 
     severity: Severity
     rows: int
@@ -43,8 +53,7 @@ class Findings:
 
 def alerts_of_outcome(
     outcome: Mapping[str, Any],
-    receipts: Mapping[str, TableReceipt],
-    ceilings: Ceilings,
+    evidence: Mapping[str, Evidence],
     owners: Mapping[str, str],
     last_good: Mapping[str, str],
     run_url: str,
@@ -75,7 +84,7 @@ def alerts_of_outcome(
         )
 
     alerts = [
-        alert(_HELD[kind], HELD_RUNBOOK, table, reasons, findings_of_held(receipts.get(table), ceilings), "rows")
+        alert(_HELD[kind], HELD_RUNBOOK, table, reasons, findings_of_held(evidence.get(table)), "rows")
         for table, reasons in sorted(outcome["held"].items())
     ]
     alerts += [
@@ -83,37 +92,39 @@ def alerts_of_outcome(
         for table, reasons in sorted(outcome.get("failed", {}).items())
     ]
     alerts += [
-        alert(PUBLISHED_FAILING, HELD_RUNBOOK, table, reasons, findings_of_warned(receipts.get(table)), "rows")
+        alert(PUBLISHED_FAILING, HELD_RUNBOOK, table, reasons, findings_of_warned(evidence.get(table)), "rows")
         for table, reasons in sorted(outcome["warnings"].items())
         if reasons
     ]
     return tuple(alerts)
 
 
-def findings_of_held(receipt: TableReceipt | None, ceilings: Ceilings) -> Findings:
+def evidence_of_load(receipt: TableReceipt, ceilings: Ceilings) -> Evidence:
+    over_ceiling = receipt.counts.quarantined if is_over_ceiling(receipt.counts, ceilings) else 0
+    return Evidence(receipt.validation, receipt.counts.lines, over_ceiling)
+
+
+def evidence_of_rollup(receipt: RollupReceiptEntry) -> Evidence:
+    return Evidence(receipt.validation, receipt.added_records)
+
+
+def findings_of_held(evidence: Evidence | None) -> Findings:
     """Critical when a critical expectation failed; a missing answer, a ceiling and a doubtful receipt are high."""
-    if receipt is None:
-        return Findings(Severity.HIGH, 0, (), "")
-    results = () if receipt.validation is None else receipt.validation.results
     holding = [
-        one for one in results if one.success is not True and one.severity not in (WARNING_SEVERITY, RECORDED_SEVERITY)
+        one
+        for one in _results(evidence)
+        if one.success is not True and one.severity not in (WARNING_SEVERITY, RECORDED_SEVERITY)
     ]
     is_critical = any(one.success is False and one.severity == Severity.CRITICAL for one in holding)
-    rows = [_unexpected(one) for one in holding]
-    if is_over_ceiling(receipt.counts, ceilings):
-        rows.append(receipt.counts.quarantined)
     severity = Severity.CRITICAL if is_critical else Severity.HIGH
-    # what names no row is about all of them
-    return Findings(severity, max(rows, default=0) or receipt.counts.lines, _samples(holding), _why(holding))
+    over_ceiling = 0 if evidence is None else evidence.over_ceiling
+    return Findings(severity, _rows(evidence, holding, over_ceiling), _samples(holding), _why(holding))
 
 
-def findings_of_warned(receipt: TableReceipt | None) -> Findings:
+def findings_of_warned(evidence: Evidence | None) -> Findings:
     """Medium however bad: what is worse and published all the same, a person has looked at and accepted."""
-    results = () if receipt is None or receipt.validation is None else receipt.validation.results
-    failed = [one for one in results if one.success is False and one.severity != RECORDED_SEVERITY]
-    lines = 0 if receipt is None else receipt.counts.lines
-    rows = max((_unexpected(one) for one in failed), default=0) or lines
-    return Findings(Severity.MEDIUM, rows, _samples(failed), _why(failed))
+    failed = [one for one in _results(evidence) if one.success is False and one.severity != RECORDED_SEVERITY]
+    return Findings(Severity.MEDIUM, _rows(evidence, failed), _samples(failed), _why(failed))
 
 
 def incidents_over(outcome: Mapping[str, Any]) -> tuple[str, ...]:
@@ -131,8 +142,14 @@ def incidents_over(outcome: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(over))
 
 
-def _unexpected(result: ExpectationResult) -> int:
-    return result.unexpected_count or 0
+def _results(evidence: Evidence | None) -> tuple[ExpectationResult, ...]:
+    return () if evidence is None or evidence.validation is None else evidence.validation.results
+
+
+def _rows(evidence: Evidence | None, results: Iterable[ExpectationResult], over_ceiling: int = 0) -> int:
+    """As many as are concerned at least. What names no row is about all of them."""
+    named = max((one.unexpected_count or 0 for one in results), default=0)
+    return max(named, over_ceiling) or (0 if evidence is None else evidence.rows)
 
 
 def _samples(results: Iterable[ExpectationResult]) -> tuple[str, ...]:

@@ -14,9 +14,17 @@ from pyiceberg.catalog.glue import GlueCatalog
 from pyiceberg.exceptions import NoSuchTableError
 
 from eventlake.alerting import OpenIncident
-from eventlake.load_alerts import LOAD_HELD, ROLLUP, alerts_of_outcome, incidents_over
+from eventlake.load_alerts import (
+    LOAD_HELD,
+    ROLLUP,
+    Evidence,
+    alerts_of_outcome,
+    evidence_of_load,
+    evidence_of_rollup,
+    incidents_over,
+)
 from eventlake.load_plan import type_of_table
-from eventlake.receipt import TableReceipt
+from eventlake.rollup_plan import parse_rollup_receipt
 from eventlake.settings import Settings
 from eventlake.verdict import Ceilings
 from eventlake_aws import load_store
@@ -24,6 +32,7 @@ from eventlake_aws.alerts import clear_alert, open_incidents, raise_alert, remin
 from eventlake_aws.clients import Clients
 from eventlake_aws.definitions_store import current_definitions
 from eventlake_aws.iceberg_catalog import open_catalog
+from eventlake_aws.paper_store import ROLLUPS_PREFIX, Papers
 from eventlake_aws.publish import LOAD_ID_PROPERTY
 from eventlake_aws.release_steps import held_landings
 
@@ -35,8 +44,7 @@ def alert_on_outcome(
     troubled = sorted({*outcome["held"], *outcome.get("failed", {}), *outcome["warnings"]})
     alerts = alerts_of_outcome(
         outcome,
-        _receipts(clients, settings, outcome) if troubled else {},
-        Ceilings(settings.quarantine_rate_ceiling),
+        _evidence(clients, settings, outcome) if troubled else {},
         _owners(clients, settings, troubled) if troubled else {},
         _last_good(settings, troubled) if troubled else {},
         run_url,
@@ -69,11 +77,14 @@ def _is_held(clients: Clients, settings: Settings, incident: OpenIncident) -> bo
     return any(held_landings(clients, settings, load_id, [incident.dataset]) for load_id in sorted(incident.loads))
 
 
-def _receipts(clients: Clients, settings: Settings, outcome: Mapping[str, Any]) -> dict[str, TableReceipt]:
+def _evidence(clients: Clients, settings: Settings, outcome: Mapping[str, Any]) -> dict[str, Evidence]:
     if outcome["kind"] == ROLLUP:
-        return {}
+        papers = Papers(clients, settings, ROLLUPS_PREFIX)
+        rollups = parse_rollup_receipt(papers.read_receipt(outcome["load_id"], outcome["job_run_id"])).rollups
+        return {rollup.table: evidence_of_rollup(rollup) for rollup in rollups}
     receipt = load_store.read_receipt(clients, settings, outcome["load_id"], outcome["job_run_id"])
-    return {table.table: table for table in receipt.tables}
+    ceilings = Ceilings(settings.quarantine_rate_ceiling)
+    return {table.table: evidence_of_load(table, ceilings) for table in receipt.tables}
 
 
 def _owners(clients: Clients, settings: Settings, tables: Iterable[str]) -> dict[str, str]:

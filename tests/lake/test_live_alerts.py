@@ -13,12 +13,14 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from lake_builders import NOW, Lake, Sent
+from test_live_care import ROLLUP as ROLLUP_SQL
+from test_live_care import rolled_up, rollup_dates
 from test_live_loads import TABLE, planned, published
 
 from alerts import arrived, as_text
 from eventlake.alerting import Alert, Severity, incident_key
 from eventlake.errors import TerminalError
-from eventlake.load_alerts import LOAD_FAILED, LOAD_HELD
+from eventlake.load_alerts import LOAD_FAILED, LOAD_HELD, ROLLUP
 from eventlake.load_plan import LoadPlan
 from eventlake.release import Release, ReleaseAction
 from eventlake_aws.alerts import clear_alert, mute_incident, open_incidents, raise_alert
@@ -114,6 +116,9 @@ def load(lake: Lake, run_id: str, rows: list[Sent], *, is_good: bool) -> tuple[L
 
 
 def tell(lake: Lake, outcome: dict[str, Any]) -> dict[str, Any]:
+    if "rollup_run_id" in outcome:
+        # as the task publish_rollups hands it on
+        outcome |= {"kind": ROLLUP, "load_id": outcome["rollup_run_id"]}
     return alert_on_outcome(lake.clients, lake.settings, outcome=outcome, run_url="http://run", now=NOW)
 
 
@@ -180,6 +185,20 @@ def test_two_held_loads_of_a_table_are_one_incident_until_both_are_decided(lake:
         decide(lake, plan, ReleaseAction.SUPERSEDE)
         cleared.append(settle_held_tables(lake.clients, lake.settings, now=NOW)["cleared"])
     assert cleared == [[], [TABLE]]
+
+
+def test_a_rollup_that_its_suite_refuses_is_told_until_it_is_published(lake: Lake, inbox: Inbox) -> None:
+    lake.define({}, {"payments_daily": ROLLUP_SQL})
+    lake.publish_directly(TABLE, [PAYMENT])
+    failure = {"expectation": "expect_x", "column": "payments", "severity": "critical", "success": False}
+    told = [
+        tell(lake, rolled_up(lake, rollup_dates(lake, run_id)[0], {"success": not failures, "results": failures}))
+        for run_id, failures in (("run-1", [failure]), ("run-2", []))
+    ]
+    assert [(one["sent"], one["cleared"]) for one in told] == [(1, 0), (0, 1)]
+    message, closed = inbox()
+    assert (message["what"], message["severity"], message["count"]) == ("rollup held", "critical", 1)
+    assert (closed["state"], closed["where"]) == ("closed", "rollups.payments_daily")
 
 
 def test_a_failed_table_is_over_when_it_is_loaded_after_all(lake: Lake, inbox: Inbox) -> None:

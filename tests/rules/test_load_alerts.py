@@ -10,8 +10,18 @@ import pytest
 
 from eventlake.alerting import Alert, OpenIncident, Severity, incident_key
 from eventlake.errors import TerminalError
-from eventlake.load_alerts import LOAD_FAILED, LOAD_HELD, PUBLISHED_FAILING, alerts_of_outcome, incidents_over
+from eventlake.load_alerts import (
+    LOAD_FAILED,
+    LOAD_HELD,
+    PUBLISHED_FAILING,
+    alerts_of_outcome,
+    evidence_of_load,
+    evidence_of_rollup,
+    findings_of_held,
+    incidents_over,
+)
 from eventlake.receipt import Counts, ExpectationResult, TableReceipt, Validation
+from eventlake.rollup_plan import RollupReceiptEntry
 from eventlake.settings import Settings
 from eventlake.verdict import Ceilings
 
@@ -33,8 +43,8 @@ def receipt(*results: ExpectationResult, quarantined: int = 0) -> TableReceipt:
 
 def told(outcome: dict[str, Any], of: TableReceipt | None = None) -> tuple[Alert, ...]:
     whole = {"load_id": "load-1", "kind": "load", "held": {}, "warnings": {}, "published": {}, "empty": []} | outcome
-    receipts = {} if of is None else {TABLE: of}
-    return alerts_of_outcome(whole, receipts, Ceilings(), {TABLE: "team-pay"}, {TABLE: "snapshot 7"}, "url", DOCS, NOW)
+    evidence = {} if of is None else {TABLE: evidence_of_load(of, Ceilings())}
+    return alerts_of_outcome(whole, evidence, {TABLE: "team-pay"}, {TABLE: "snapshot 7"}, "url", DOCS, NOW)
 
 
 @pytest.mark.parametrize(
@@ -94,6 +104,17 @@ def test_a_rollup_tells_under_its_own_name() -> None:
     held = {"held": {"rollups.payments_daily": ["error: x"]}}
     (load,), (rollup,) = told(held), told(held | {"kind": "rollup"})
     assert (load.what, rollup.what, rollup.owner) == (LOAD_HELD, "rollup held", "data-platform")
+
+
+@pytest.mark.parametrize(
+    ("result", "severity", "rows"),
+    [(failed("critical", 2, []), Severity.CRITICAL, 2), (failed("high", None, []), Severity.HIGH, 30)],
+)
+def test_a_rollup_is_as_bad_as_its_suite_says(result: ExpectationResult, severity: Severity, rows: int) -> None:
+    validation = Validation(False, (result,))
+    entry = RollupReceiptEntry("daily", "rollups.daily", 1, 2, "b", 30, {}, None, validation)
+    found = findings_of_held(evidence_of_rollup(entry))
+    assert (found.severity, found.rows, found.why) == (severity, rows, f"{severity} rows matter.")
 
 
 def over(**outcome: Any) -> set[str]:
