@@ -28,9 +28,9 @@ balances everything that was received before it was triggered, and closes nothin
 ### If it fails
 `await_watermark`: the stream or Firehose is behind, docs/runbooks/stream-lag.md. `balance_books`: its message names the
 records and the station that lost them, docs/runbooks/books-differ.md. `require_quality`: a table was held,
-docs/runbooks/load-held.md. `plan_rebuild` waits while another writer has one of its tables. `stage_compaction`,
-`publish_compaction`, `tidy_tables`: readers are not concerned; the next day tries again. A day that only looks wrong
-fails nothing and alerts, docs/runbooks/day-looks-wrong.md.
+docs/runbooks/load-held.md. `plan_load` and `plan_rebuild` wait while another writer has one of their tables.
+`stage_compaction`, `publish_compaction`, `tidy_tables`: readers are not concerned; the next day tries again. A day that
+only looks wrong fails nothing and alerts, docs/runbooks/day-looks-wrong.md.
 
 ### Safe to rerun
 Yes. Loading again loads nothing twice; the books keep the history of each run; a day is closed once.
@@ -52,7 +52,7 @@ from eventlake_airflow.day_tasks import (
 )
 from eventlake_airflow.defaults import Area, Tier, lake_dag
 from eventlake_airflow.load_alerts import tell_load, tell_rebuild, tell_rollups
-from eventlake_airflow.load_tasks import plan_load, publish_load, require_quality, stage_load
+from eventlake_airflow.load_tasks import plan_whole_load, publish_load, require_quality, stage_load
 from eventlake_airflow.rebuild_tasks import plan_day_again, publish_rebuild
 from eventlake_airflow.rollup_tasks import plan_rollups, publish_rollups, stage_rollups
 from eventlake_airflow.schedules import SCHEDULES, every
@@ -76,9 +76,9 @@ def close_day() -> None:
     watermark = await_watermark(day)
     landings = await_landings()
     checked = check_landings()
-    plan = plan_load(areas=["raw", "late", "errors"])
-    staged = stage_load(plan)
-    outcome = publish_load(plan, staged.output)
+    plan = plan_whole_load(areas=["raw", "late", "errors"])
+    staged = stage_load(plan.output)
+    outcome = publish_load(plan.output, staged.output)
     told = tell_load(outcome)
     rebuild = plan_day_again()
     staged_rebuild = stage_load(rebuild.output, "stage_rebuild")

@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import TriggerRule, get_current_context, task
+from airflow.sdk import Context, TriggerRule, get_current_context, task
+from airflow.sdk.exceptions import AirflowSkipException
 
 from eventlake.errors import TerminalError
 from eventlake.load_plan import LoadKind
 from eventlake_airflow.failure_alerts import clear_failure
 from eventlake_airflow.notes import note
-from eventlake_airflow.operators import StageJob
+from eventlake_airflow.operators import PlanUnderLeases, StageJob
 from eventlake_airflow.published_assets import PUBLISHED_TABLES, announce_published
 from eventlake_airflow.schedules import SETTINGS
 
@@ -45,13 +46,37 @@ def plan_load(areas: Sequence[str]) -> dict[str, Any] | None:
 
     run = get_current_context()["dag_run"]
     plan = plan_and_store_load(aws_clients(), SETTINGS, dag_id=run.dag_id, run_id=run.run_id, areas=areas, now=now())
+    note(describe_load(plan, areas))
+    return None if plan["nothing_to_do"] else plan
+
+
+def plan_whole_load(areas: Sequence[str]) -> PlanUnderLeases:
+    """As `plan_load`, of everything that waits: what another writer has is waited for, and not left to the next run."""
+
+    def plan(context: Context, is_first: bool) -> dict[str, Any]:
+        from eventlake_aws.load_steps import plan_and_store_load
+
+        run = context["dag_run"]
+        planned = plan_and_store_load(
+            aws_clients(), SETTINGS, dag_id=run.dag_id, run_id=run.run_id, areas=areas, now=now(), needs_all=True
+        )
+        if planned["leased"]:
+            return planned
+        note(describe_load(planned, areas))
+        if planned["nothing_to_do"]:
+            raise AirflowSkipException("nothing is to be loaded")
+        return planned
+
+    return PlanUnderLeases(task_id="plan_load", plan=plan)
+
+
+def describe_load(plan: Mapping[str, Any], areas: Sequence[str]) -> str:
+    """One line for people: what a load takes, and what it leaves."""
     if plan["nothing_to_do"]:
         leased = f"; leased elsewhere: {', '.join(plan['leased_types'])}" if plan["leased_types"] else ""
-        note(f"Nothing to load: no landing waits in {', '.join(areas)}{leased}.")
-        return None
+        return f"Nothing to load: no landing waits in {', '.join(areas)}{leased}."
     left = f", {plan['left_waiting']} left for the next run" if plan["left_waiting"] else ""
-    note(f"Load {plan['load_id']}: {plan['landings']} landings into {plan['tables']} tables{left}.")
-    return plan
+    return f"Load {plan['load_id']}: {plan['landings']} landings into {plan['tables']} tables{left}."
 
 
 def stage_load(plan: Any, task_id: str = "stage_load") -> StageJob:

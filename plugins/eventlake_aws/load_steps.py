@@ -30,9 +30,20 @@ _THREADS = 8
 
 
 def plan_and_store_load(
-    clients: Clients, settings: Settings, *, dag_id: str, run_id: str, areas: Sequence[str], now: datetime
+    clients: Clients,
+    settings: Settings,
+    *,
+    dag_id: str,
+    run_id: str,
+    areas: Sequence[str],
+    now: datetime,
+    needs_all: bool = False,
 ) -> dict[str, Any]:
-    """Opens the load of this Airflow run, or adopts the one that a former try opened."""
+    """Opens the load of this Airflow run, or adopts the one that a former try opened.
+
+    Where another writer has a table, its landings are left for the next run; with `needs_all` nothing is planned then,
+    and the leases to wait for are answered.
+    """
     previous = load_store.known_loads(clients, settings, load_id_prefix(dag_id, run_id))
     load_id, is_adopted = adopt_or_open(dag_id, run_id, previous)
     if is_adopted:
@@ -45,6 +56,11 @@ def plan_and_store_load(
     tables = tables_wanted(waiting, definitions.contracted_pairs)
     answers = lease_store.take_leases(clients, settings, map(lease_of_table, tables), load_id, now)
     refused = {table for table in tables if answers[lease_of_table(table)] is LeaseAnswer.REFUSED}
+    if refused and needs_all:
+        leased = sorted(map(lease_of_table, refused))
+        release_all(clients, settings, set(answers) - set(leased), load_id)
+        _LOG.info(json.dumps({"decision": "await_leases", "load_id": load_id, "leased": leased}))
+        return {"nothing_to_do": True, "leased": leased}
     # the bases are read only now: from here on nobody else may move them
     plan = plan_load(
         load_id,
@@ -119,6 +135,7 @@ def _answer(papers: Papers, plan: LoadPlan, *, is_adopted: bool, refused: Collec
         "adopted": is_adopted,
         "nothing_to_do": not plan.tables,
         "leased_types": sorted(refused),
+        "leased": [],
     }
     _LOG.info(json.dumps({"decision": "plan_load"} | answer))
     return answer

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
 import eventlake_aws.load_steps
 from eventlake.alerting import Severity
@@ -14,7 +15,13 @@ from eventlake.errors import TerminalError
 from eventlake_airflow import load_tasks
 from eventlake_airflow.day_tasks import describe_books
 from eventlake_airflow.failure_alerts import failure_alert
-from eventlake_airflow.load_tasks import describe_diffs, describe_outcome, failed_tasks, require_quality
+from eventlake_airflow.load_tasks import (
+    describe_diffs,
+    describe_outcome,
+    failed_tasks,
+    plan_whole_load,
+    require_quality,
+)
 
 OUTCOME: dict[str, Any] = {
     "load_id": "load_events-0123456789-g1",
@@ -184,3 +191,56 @@ def test_a_failed_task_tells_its_own_message(tags: set[str], severity: Severity)
     # all failures of a DAG are one incident
     context["ti"].task_id = "publish_load"
     assert failure_alert(context).incident == alert.incident
+
+
+WHOLE = {
+    "load_id": "close_day-0123456789-g1",
+    "landings": 3,
+    "tables": 2,
+    "left_waiting": 0,
+    "nothing_to_do": False,
+    "leased_types": [],
+    "leased": [],
+}
+LOADS = "Load close_day-0123456789-g1: 3 landings into 2 tables"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (WHOLE, f"{LOADS}."),
+        (
+            WHOLE | {"left_waiting": 7},
+            f"{LOADS}, 7 left for the next run.",
+        ),
+        (WHOLE | {"nothing_to_do": True}, "Nothing to load: no landing waits in raw, late."),
+    ],
+)
+def test_a_day_loads_all_that_waits_and_waits_for_who_has_a_table(
+    monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], said: str
+) -> None:
+    # given: another writer has a table at first
+    answers, asked, notes = [{"nothing_to_do": True, "leased": ["type#payment"]}, answer], [], []
+
+    def plan(*_: Any, **of_run: Any) -> dict[str, Any]:
+        asked.append(of_run)
+        return answers.pop(0)
+
+    monkeypatch.setattr(eventlake_aws.load_steps, "plan_and_store_load", plan)
+    monkeypatch.setattr(load_tasks, "aws_clients", lambda: None)
+    monkeypatch.setattr(load_tasks, "note", notes.append)
+    operator = plan_whole_load(areas=["raw", "late"])
+    context: Any = {"dag_run": SimpleNamespace(dag_id="close_day", run_id="run")}
+    with pytest.raises(TaskDeferred) as deferred:
+        operator.execute(context)
+    assert deferred.value.trigger.serialize()[1]["watched"] == ["lease:eventlake-local-leases/type#payment"]
+    # when: it is free
+    since = deferred.value.kwargs["waiting_since"]
+    if answer["nothing_to_do"]:
+        with pytest.raises(AirflowSkipException):
+            operator.execute_complete(context, {}, since)
+    else:
+        assert operator.execute_complete(context, {}, since) == answer
+    # then
+    assert notes == [said]
+    assert [(one["areas"], one["needs_all"]) for one in asked] == [(["raw", "late"], True)] * 2

@@ -206,6 +206,22 @@ def test_one_writer_a_type(lake: Lake) -> None:
     assert lease.owner == "rebuild-1"
 
 
+def test_who_needs_all_waits_for_the_writer_of_one_table(lake: Lake) -> None:
+    # given: as above
+    lake.land([FIRST])
+    lake.land([Sent("uuid-9", 900, "lesson", "exercise")])
+    lease_store.take_lease(lake.clients, lake.settings, "type#payment", "rebuild-1", NOW)
+    of_run = {"dag_id": "close_day", "run_id": "run-1", "areas": ["raw"], "now": NOW, "needs_all": True}
+    # when: nothing is planned, and nobody else is kept from the lessons meanwhile
+    answer = plan_and_store_load(lake.clients, lake.settings, **of_run)
+    assert answer == {"nothing_to_do": True, "leased": ["type#payment"]}
+    assert lease_store.read_lease(lake.clients, lake.settings, "type#lesson") is None
+    # then
+    lease_store.release_lease(lake.clients, lake.settings, "type#payment", "rebuild-1")
+    answer = plan_and_store_load(lake.clients, lake.settings, **of_run)
+    assert (answer["leased"], answer["landings"]) == ([], 2)
+
+
 def test_a_retry_adopts_the_open_load_and_clearing_opens_the_next(lake: Lake) -> None:
     lake.land([FIRST])
     first, plan = planned(lake)
