@@ -99,8 +99,9 @@ def validation_path(load_id: str, table: str) -> str:
     return f"validations/{_segment(load_id)}/{_segment(table)}.html"
 
 
-def load_path(load_id: str) -> str:
-    return f"validations/{_segment(load_id)}/{INDEX_PATH}"
+def load_path(load_id: str, kind: str) -> str:
+    """A load and the rollups of its run bear one name, so the kind tells their pages apart."""
+    return f"validations/{_segment(load_id)}/{_segment(kind)}.html"
 
 
 def table_path(table: str) -> str:
@@ -236,7 +237,7 @@ def validation_page(judged: Judged, owner: str, run_url: str) -> str:
             " / ",
             _link(f"../../{table_path(judged.table)}", judged.table),
             " / ",
-            _link(INDEX_PATH, "this load"),
+            _link(f"{_segment(judged.kind)}.html", f"this {judged.kind}"),
         ),
         element("h1", f"{judged.table}: ", element("span", word, class_=style)),
         element("p", _MEANS.get(judged.status, "")),

@@ -58,7 +58,7 @@ def document_outcome(
     with ThreadPoolExecutor(_THREADS) as pool:
         written = sum(pool.map(write_table, judged))
     written += site.write_once(
-        data_docs.load_path(load_id), data_docs.load_page(load_id, outcome["kind"], run_url, judged)
+        data_docs.load_path(load_id, outcome["kind"]), data_docs.load_page(load_id, outcome["kind"], run_url, judged)
     )
     entries = [IndexEntry(owners[one.table], data_docs.summary_of(one)) for one in judged]
 
@@ -66,7 +66,10 @@ def document_outcome(
         return data_docs.index_page(data_docs.with_entries(data_docs.read_entries(former), entries))
 
     written += site.update(data_docs.INDEX_PATH, listed)
-    return {"data_docs_url": f"{settings.data_docs_url}{data_docs.load_path(load_id)}", "pages_written": written}
+    return {
+        "data_docs_url": f"{settings.data_docs_url}{data_docs.load_path(load_id, outcome['kind'])}",
+        "pages_written": written,
+    }
 
 
 def judged_tables(clients: Clients, settings: Settings, outcome: Mapping[str, Any]) -> list[Judged]:

@@ -118,7 +118,7 @@ def test_a_second_load_adds_its_pages_and_changes_only_those_of_its_tables(site:
     after = objects(site)
     kept = {path for path, etag in before.items() if after[path] == etag}
     assert set(before) - kept == {"index.html", f"tables/{TABLE}.html"}
-    load_page = f"validations/{second['load_id']}/index.html"
+    load_page = f"validations/{second['load_id']}/load.html"
     assert set(after) - set(before) == {load_page, f"validations/{second['load_id']}/{TABLE}.html"}
     assert answer == {"data_docs_url": f"{site.settings.data_docs_url}{load_page}", "pages_written": 4}
     page = opened(f"{site.settings.data_docs_url}tables/{TABLE}.html")
@@ -150,9 +150,14 @@ def rolled_up(lake: Lake, run_id: str) -> dict[str, Any]:
     return ended | {"load_id": run_id, "job_run_id": "jr_1", "kind": ROLLUP, "ended_at": NOW.isoformat()}
 
 
-def test_a_rollup_has_pages_as_a_table_has(site: Lake) -> None:
-    document(site, rolled_up(site, "load_events-0123456789-g1"))
-    page = opened(f"{site.settings.data_docs_url}validations/load_events-0123456789-g1/{ROLLED_UP}.html")
+def test_a_rollup_has_pages_as_a_table_has_beside_the_load_of_its_run(site: Lake) -> None:
+    outcome = load(site, "run-1", 0, is_good=True)
+    of_load = document(site, outcome)["data_docs_url"]
+    # the run gives both the same name
+    of_rollups = document(site, rolled_up(site, outcome["load_id"]))["data_docs_url"]
+    assert (TABLE in opened(of_load), TABLE in opened(of_rollups)) == (True, False)
+    assert ROLLED_UP in opened(of_rollups)
+    page = opened(f"{site.settings.data_docs_url}validations/{outcome['load_id']}/{ROLLED_UP}.html")
     assert "published</span>" in page and "✓ passed" in page and "data-platform" in page
 
 

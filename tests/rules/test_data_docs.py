@@ -96,7 +96,7 @@ def test_a_validation_says_what_failed_of_how_many_rows_and_why() -> None:
     assert "critical: expect_x(net), 3 unexpected" in page.text and "Owner: team-pay." in page.text
     assert "✗ failed expect_column_values_to_be_between net critical 3 of 1,200 Finance relies on it." in page.text
     assert [uuid in page.text for uuid in uuids] == [True] * 5 + [False] * 2
-    assert page.links == ["../../index.html", f"../../tables/{TABLE}.html", "index.html", RUN_URL]
+    assert page.links == ["../../index.html", f"../../tables/{TABLE}.html", "load.html", RUN_URL]
     assert "no value of any row" in page.text
 
 
