@@ -28,7 +28,9 @@ def raise_alert(clients: Clients, settings: Settings, alert: Alert, *, now: date
     known = _read(clients, settings, alert.incident)
     is_told = must_tell(known, alert, now)
     opened_at = alert.since if known is None else known.opened_at
-    folded = 0 if known is None else known.folded + (0 if is_told else 1)
+    # a task that is tried again tells of the same load once more, and that is no second time
+    is_news = known is not None and not is_told and alert.load_id not in known.loads
+    folded = 0 if known is None else known.folded + is_news
     message = alert.to_json(settings.runbook_base_url, opened_at, folded)
     if is_told:
         _send(clients, settings, message, alert.attributes, alert.subject)

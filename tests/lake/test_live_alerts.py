@@ -173,6 +173,16 @@ def test_a_held_load_stays_open_until_nothing_of_it_is_held(lake: Lake, inbox: I
     assert open_incidents(lake.clients, lake.settings) == []
 
 
+def test_a_task_that_tells_again_folds_nothing(lake: Lake) -> None:
+    _, outcome = load(lake, "run-1", [PAYMENT], is_good=False)
+    for _ in range(3):
+        tell(lake, outcome)
+    _, second = load(lake, "run-2", [SECOND], is_good=False)
+    tell(lake, second)
+    (incident,) = open_incidents(lake.clients, lake.settings)
+    assert incident.folded == 1
+
+
 def test_two_held_loads_of_a_table_are_one_incident_until_both_are_decided(lake: Lake, inbox: Inbox) -> None:
     plans = []
     for run_id, sent in (("run-1", PAYMENT), ("run-2", SECOND)):
