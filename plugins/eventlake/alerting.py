@@ -13,13 +13,15 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from eventlake.errors import TerminalError
+from eventlake.given_reason import says_why
 
+# who runs the lake, and is told of what nobody else owns
+LAKE_OWNER = "data-platform"
 MOST_SAMPLES = 10
 # an incident that lasts is told again after this long, with what was folded meanwhile
 REMIND_AFTER = timedelta(hours=24)
 # what is muted for longer is not muted, it is forgotten
 LONGEST_MUTE = timedelta(days=30)
-FEWEST_SIGNS_OF_REASON = 10
 
 
 class Severity(StrEnum):
@@ -203,6 +205,6 @@ def parse_mute(incident: str, until: str, reason: str, now: datetime) -> Mute:
         raise TerminalError(
             f"{doing}: received an end at {end.isoformat()}; valid is one after now and within {LONGEST_MUTE.days} days"
         )
-    if len(reason.strip()) < FEWEST_SIGNS_OF_REASON:
+    if not says_why(reason):
         raise TerminalError(f"{doing}: received REASON={reason!r}; valid is a sentence for whoever else is on call")
     return Mute(end, " ".join(reason.split()))

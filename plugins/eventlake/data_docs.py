@@ -15,7 +15,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 from eventlake.markup import Markup, data_block, document, element, joined, read_data_block
-from eventlake.receipt import ExpectationResult, Validation
+from eventlake.receipt import ExpectationResult, Validation, kind_of_exception
 
 INDEX_PATH = "index.html"
 # a table's page goes back so far; the table control.validations keeps all
@@ -116,13 +116,8 @@ def summary_of(judged: Judged) -> Summary:
     marks: dict[str, bool | None] = {}
     for one in () if judged.validation is None else judged.validation.results:
         # a suite may ask the same of a column twice, with other limits: one line, as bad as the worse
-        name = expectation_name(one)
-        marks[name] = min(marks.get(name, True), one.success, key=_BADNESS.index)
+        marks[one.name] = min(marks.get(one.name, True), one.success, key=_BADNESS.index)
     return Summary(judged.table, judged.load_id, judged.status, judged.at, marks)
-
-
-def expectation_name(result: ExpectationResult) -> str:
-    return result.expectation if result.column is None else f"{result.expectation}({result.column})"
 
 
 # ---------------------------------------------------------------- what a page remembers
@@ -258,7 +253,7 @@ def _answers(validation: Validation | None) -> Markup:
     if validation is None:
         return element("p", "There is no answer: nothing was staged that a suite could look at, or the job failed.")
     if validation.success is None and not validation.results:
-        why = f": {_kind(validation.note)}" if validation.note else ""
+        why = f": {kind_of_exception(validation.note)}" if validation.note else ""
         return element("p", f"The suite gave no answer{why}.", class_="fail")
     if not validation.results:
         return element("p", "The suite has no expectations.")
@@ -311,12 +306,7 @@ def _is_uuid(text: Any) -> bool:
 
 def _reason(reason: str) -> str:
     begin = "error: "
-    return f"{begin}{_kind(reason.removeprefix(begin))}" if reason.startswith(begin) else reason
-
-
-def _kind(words: str) -> str:
-    """Of an exception its kind only, which stands before its words."""
-    return words.partition(":")[0]
+    return f"{begin}{kind_of_exception(reason.removeprefix(begin))}" if reason.startswith(begin) else reason
 
 
 def _verdict(summary: Summary, root: str) -> Markup:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from eventlake.alerting import MOST_SAMPLES, Alert, Severity, incident_key
+from eventlake.alerting import LAKE_OWNER, MOST_SAMPLES, Alert, Severity, incident_key
 from eventlake.data_docs import validation_path
 from eventlake.load_plan import LoadKind
 from eventlake.receipt import ExpectationResult, TableReceipt, Validation
@@ -28,7 +28,6 @@ _FAILED = {LoadKind.LOAD: LOAD_FAILED, LoadKind.REBUILD: "rebuild failed", ROLLU
 
 HELD_RUNBOOK = "docs/runbooks/load-held.md"
 FAILED_RUNBOOK = "docs/runbooks/load-failed.md"
-NOBODYS_OWNER = "data-platform"
 _DETAIL_LENGTH = 1000
 
 
@@ -73,7 +72,7 @@ def alerts_of_outcome(
             samples=found.samples,
             runbook=runbook,
             run_url=run_url,
-            owner=owners.get(table, NOBODYS_OWNER),
+            owner=owners.get(table, LAKE_OWNER),
             dataset=table,
             detail="; ".join(reasons)[:_DETAIL_LENGTH],
             counted=counted,

@@ -37,6 +37,11 @@ class ExpectationResult:
     detail: str | None
     rows: int | None = None
 
+    @property
+    def name(self) -> str:
+        """What tells it from the others of its suite."""
+        return self.expectation if self.column is None else f"{self.expectation}({self.column})"
+
 
 @dataclass(frozen=True)
 class Validation:
@@ -149,6 +154,11 @@ def require_same_load(receipt: Receipt, load_id: str, job_run_id: str) -> None:
     """The receipt must be of the awaited run of this load; an orphan's is refused. Raises TerminalError."""
     if (receipt.load_id, receipt.job_run_id) != (load_id, job_run_id):
         raise _refused(receipt, f"load {receipt.load_id} run {receipt.job_run_id}", f"load {load_id} run {job_run_id}")
+
+
+def kind_of_exception(words: str) -> str:
+    """It stands before the words of an exception, which may hold values: for what people outside the lake see."""
+    return words.partition(":")[0]
 
 
 def landings_differ(receipt: TableReceipt, plan: TablePlan) -> str | None:

@@ -12,9 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from eventlake.errors import TerminalError
-
-# "ok" tells nobody anything half a year later
-FEWEST_SIGNS_OF_REASON = 10
+from eventlake.given_reason import FEWEST_SIGNS, says_why
 
 
 class ReleaseAction(StrEnum):
@@ -36,10 +34,10 @@ class Release:
     decided_by: str
 
     def __post_init__(self) -> None:
-        if len(self.reason.strip()) < FEWEST_SIGNS_OF_REASON:
+        if not says_why(self.reason):
             raise TerminalError(
                 f"releasing load {self.load_id}: received the reason {self.reason!r}; valid is a sentence of at least "
-                f"{FEWEST_SIGNS_OF_REASON} signs that says why; trigger the run again with one"
+                f"{FEWEST_SIGNS} signs that says why; trigger the run again with one"
             )
 
     @property

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eventlake.load_plan import TablePlan
-from eventlake.receipt import Counts, ExpectationResult, TableReceipt, Validation, landings_differ
+from eventlake.receipt import Counts, ExpectationResult, TableReceipt, Validation, kind_of_exception, landings_differ
 from eventlake.rollup_plan import RollupReceiptEntry
 
 HOLDING_SEVERITIES = frozenset({"critical", "high"})
@@ -88,13 +88,12 @@ class _Answers:
 def _answers(validation: Validation | None, *, needs_one: bool) -> _Answers:
     answers = _Answers([], [], [])
     for result in () if validation is None else validation.results:
-        name = result.expectation if result.column is None else f"{result.expectation}({result.column})"
         if result.success is None:
-            answers.doubts.append(f"no result of {name}")
+            answers.doubts.append(f"no result of {result.name}")
         elif not result.success and result.severity == WARNING_SEVERITY:
-            answers.warnings.append(f"medium: {name}, {_unexpected(result)}")
+            answers.warnings.append(f"medium: {result.name}, {_unexpected(result)}")
         elif not result.success and result.severity != RECORDED_SEVERITY:
-            answers.failures.append(f"{_holding(result.severity)}: {name}, {_unexpected(result)}")
+            answers.failures.append(f"{_holding(result.severity)}: {result.name}, {_unexpected(result)}")
     answers.doubts.extend(_doubts(validation, needs_one=needs_one))
     return answers
 
@@ -108,8 +107,7 @@ def _doubts(validation: Validation | None, *, needs_one: bool) -> list[str]:
     if validation is None:
         return ["no validation result"] if needs_one else []
     if validation.success is None:
-        # the words of an exception may hold values, and reasons go into alerts
-        why = (validation.note or "").partition(":")[0]
+        why = kind_of_exception(validation.note or "")
         return [f"no validation result: {why}" if why else "no validation result"]
     if not validation.success and all(result.success is True for result in validation.results):
         return ["the validation failed without naming an expectation"]

@@ -13,12 +13,12 @@ from typing import Any
 from airflow.sdk import ExceptionRetryPolicy, RetryRule
 from airflow.sdk.definitions.retry_policy import RetryAction
 
-from eventlake.alerting import Severity
+from eventlake.alerting import LAKE_OWNER, Severity
 from eventlake.errors import TerminalError
 from eventlake_airflow.failure_alerts import alert_of_failure
 from eventlake_airflow.run_alerts import alert_of_cut_off_run, deadline
 
-OWNER = "data-platform"
+OWNER = LAKE_OWNER
 # fixed: a start date that moves would move every schedule
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -11,7 +11,8 @@ from typing import Any
 from airflow.sdk import Context, Param
 from airflow.sdk.exceptions import AirflowSkipException
 
-from eventlake.release import FEWEST_SIGNS_OF_REASON, Release, ReleaseAction
+from eventlake.given_reason import FEWEST_SIGNS
+from eventlake.release import Release, ReleaseAction
 from eventlake_airflow.load_tasks import aws_clients, now
 from eventlake_airflow.notes import note
 from eventlake_airflow.operators import PlanUnderLeases
@@ -44,7 +45,7 @@ RELEASE_PARAMS = {
     ),
     "reason": Param(
         type="string",
-        minLength=FEWEST_SIGNS_OF_REASON,
+        minLength=FEWEST_SIGNS,
         title="Reason",
         description="Why, for whoever asks in half a year. Kept with your name in control.releases.",
     ),

@@ -18,7 +18,7 @@ from airflow.sdk import Context
 from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
-from eventlake.alerting import Alert, Severity
+from eventlake.alerting import LAKE_OWNER, Alert, Severity
 from eventlake_airflow.failure_alerts import DETAIL_LENGTH, FILE_BROKEN, RUN_CUT_OFF, RUN_LATE, RUNBOOK, run_url
 from eventlake_airflow.schedules import SETTINGS
 
@@ -53,6 +53,7 @@ async def tell_run_is_late(severity: str, owner: str, context: Mapping[str, Any]
         try:
             await asyncio.to_thread(_raise, alert)
             return
+        # whatever SNS or DynamoDB throws at one try, the next one may get through
         except Exception:
             if attempt == TELLING_ATTEMPTS:
                 raise
@@ -138,7 +139,7 @@ def broken_file_alert(filename: str, stacktrace: str) -> Alert:
         samples=(),
         runbook=RUNBOOK,
         run_url=run_url(dag_id, None),
-        owner="data-platform",
+        owner=LAKE_OWNER,
         dataset=dag_id,
         detail=f"{Path(filename).name}: {lines[-1] if lines else 'no reason given'}"[:DETAIL_LENGTH],
     )

@@ -17,8 +17,7 @@ from botocore.exceptions import ClientError
 from eventlake import data_docs
 from eventlake.data_docs import IndexEntry, Judged
 from eventlake.errors import TransientError
-from eventlake.load_alerts import NOBODYS_OWNER, ROLLUP
-from eventlake.load_plan import type_of_table
+from eventlake.load_alerts import ROLLUP
 from eventlake.receipt import Validation
 from eventlake.rollup_plan import parse_rollup_receipt
 from eventlake.settings import DATA_DOCS_PREFIX, Settings
@@ -103,8 +102,7 @@ def _said(clients: Clients, settings: Settings, outcome: Mapping[str, Any]) -> t
 
 def _owners(clients: Clients, settings: Settings, judged: list[Judged]) -> dict[str, str]:
     definitions = current_definitions(clients, settings)
-    types = {one.table: type_of_table(one.table) or "" for one in judged}
-    return {table: definitions.owner_of_type(name) or NOBODYS_OWNER for table, name in types.items()}
+    return {one.table: definitions.owner_of_table(one.table) for one in judged}
 
 
 class _Site:

@@ -11,8 +11,6 @@ from typing import Any
 
 from eventlake.alerting import Alert, Severity
 from eventlake.day_checks import KINDS, Finding
-from eventlake.load_alerts import NOBODYS_OWNER
-from eventlake.load_plan import type_of_table
 from eventlake.settings import Settings
 from eventlake_aws.alerts import clear_alert, open_incidents, raise_alert
 from eventlake_aws.clients import Clients
@@ -37,7 +35,7 @@ def tell_findings(
             samples=one.samples,
             runbook=RUNBOOK,
             run_url=run_url,
-            owner=definitions.owner_of_type(type_of_table(one.table) or "") or NOBODYS_OWNER,
+            owner=definitions.owner_of_table(one.table),
             dataset=one.table,
             detail=f"{day.isoformat()}: {one.observed}; usual is {one.expected}",
         )

@@ -27,7 +27,7 @@ from eventlake_aws.table_census import event_tables
 
 _LOG = logging.getLogger(__name__)
 _THREADS = 4
-# a sender that tries again does so within hours; a uuid that comes back after weeks is told by the books
+# a sender that tries again does so within hours; to look further would read more than the day is worth
 _NEIGHBOUR_DAYS = 2
 
 

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from eventlake.alerting import LAKE_OWNER
 from eventlake.errors import TerminalError
+from eventlake.load_plan import type_of_table
 from eventlake.settings import Settings
 from eventlake_aws.clients import Clients
 
@@ -31,14 +33,16 @@ class Definitions:
     def contracted_pairs(self) -> frozenset[tuple[str, str]]:
         return frozenset((name.split("/")[0], name.split("/")[1]) for name in self.contracts)
 
-    def owner_of_type(self, event_type: str) -> str | None:
-        """The owner that the type's contracts name; the first in order of names when they differ."""
-        owners = [
+    def owner_of_table(self, table: str) -> str:
+        """The owner that its type's contracts name, the first in order of names when they differ. A rollup, and names
+        without a contract, belong to who runs the lake."""
+        event_type = type_of_table(table)
+        owners = (
             str(schema["x-owner"])
             for name, schema in sorted(self.contracts.items())
             if name.split("/")[0] == event_type and "x-owner" in schema
-        ]
-        return owners[0] if owners else None
+        )
+        return next(owners, LAKE_OWNER)
 
 
 def current_definitions(clients: Clients, settings: Settings) -> Definitions:

@@ -23,7 +23,6 @@ from eventlake.load_alerts import (
     evidence_of_rollup,
     incidents_over,
 )
-from eventlake.load_plan import type_of_table
 from eventlake.rollup_plan import parse_rollup_receipt
 from eventlake.settings import Settings
 from eventlake.verdict import Ceilings
@@ -89,8 +88,7 @@ def _evidence(clients: Clients, settings: Settings, outcome: Mapping[str, Any]) 
 
 def _owners(clients: Clients, settings: Settings, tables: Iterable[str]) -> dict[str, str]:
     definitions = current_definitions(clients, settings)
-    owners = {table: definitions.owner_of_type(type_of_table(table) or "") for table in tables}
-    return {table: owner for table, owner in owners.items() if owner is not None}
+    return {table: definitions.owner_of_table(table) for table in tables}
 
 
 def _last_good(settings: Settings, tables: Iterable[str]) -> dict[str, str]:

@@ -65,7 +65,7 @@ def result(success: bool | None, detail: str | None = None, **changes: object) -
         "detail": detail,
         "rows": 1200,
     }
-    return ExpectationResult(**(given | changes))  # type: ignore[arg-type]
+    return ExpectationResult(**(given | changes))  # type: ignore[arg-type]  # tests change any field
 
 
 def judged(*results: ExpectationResult, **changes: object) -> Judged:
@@ -80,7 +80,7 @@ def judged(*results: ExpectationResult, **changes: object) -> Judged:
         "at": BEGIN.isoformat(),
         "validation": validation,
     }
-    return Judged(**(given | changes))  # type: ignore[arg-type]
+    return Judged(**(given | changes))  # type: ignore[arg-type]  # tests change any field
 
 
 def summary(number: int, mark: bool | None = True) -> Summary:
