@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,10 @@ import pytest
 import pytest_socket
 
 ROOT = Path(__file__).resolve().parents[2]
-os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="eventlake-airflow-")
+AIRFLOW_HOME = tempfile.mkdtemp(prefix="eventlake-airflow-")
+# Airflow reads it while the process ends, too: no fixture can take it away
+atexit.register(shutil.rmtree, AIRFLOW_HOME, ignore_errors=True)
+os.environ["AIRFLOW_HOME"] = AIRFLOW_HOME
 os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(ROOT / "dags")
 os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(ROOT / "plugins")
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
