@@ -26,6 +26,9 @@ def handler(event, context):
     switch = os.environ.get("BEHAVIOUR")
     if switch == "linger":
         time.sleep(0.3)
+    is_held = "held" in [text for _, text in seen]
+    while is_held and not s3.list_objects_v2(Bucket=os.environ["BUCKET"], Prefix="go")["KeyCount"]:
+        time.sleep(0.05)
     bad = [r["kinesis"]["sequenceNumber"] for r, (_, text) in zip(event["Records"], seen) if text.startswith("bad")]
     if bad and switch == "raise":
         raise ValueError("a bad record")
@@ -115,7 +118,18 @@ def test_a_batch_is_handed_over_at_once_by_a_warm_function(emulator: Emulator, n
     assert len({call["pid"] for call in mapped.calls()}) == 1
 
 
-@promised("https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-create.html", closed_by="kinesis_event_source")
+@promised("https://docs.aws.amazon.com/lambda/latest/dg/with-kinesis.html", closed_by="kinesis_event_source")
+def test_shards_are_read_side_by_side(emulator: Emulator, name: str) -> None:
+    """However long the function takes for a batch of one, those of another are handed over."""
+    mapped = Mapped(emulator, name, shards=2)
+    mapped.put("held", shard_start=0)
+    wait_for(mapped.calls, "the call that does not end")
+    mapped.put("good", shard_start=2**127)
+    wait_for(lambda: ["good"] in mapped.texts(), "the other shard")
+    emulator.client("s3").put_object(Bucket=name, Key="go", Body=b'{"records": []}')
+
+
+@promised("https://docs.aws.amazon.com/lambda/latest/dg/services-kinesis-create.html")
 def test_a_raise_is_retried_without_end_in_order_and_the_other_shard_goes_on(emulator: Emulator, name: str) -> None:
     """A shard waits for its failed batch."""
     mapped = Mapped(emulator, name, "raise", shards=2)
