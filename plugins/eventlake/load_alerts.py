@@ -13,11 +13,12 @@ from datetime import datetime
 from typing import Any
 
 from eventlake.alerting import LAKE_OWNER, MOST_SAMPLES, Alert, Severity, incident_key
+from eventlake.circuit_breaker import Ceilings, rates_over_ceiling
 from eventlake.data_docs import validation_path
 from eventlake.load_plan import LoadKind
 from eventlake.receipt import ExpectationResult, TableReceipt, Validation
 from eventlake.rollup_plan import RollupReceiptEntry
-from eventlake.verdict import RECORDED_SEVERITY, WARNING_SEVERITY, Ceilings, is_over_ceiling
+from eventlake.verdict import RECORDED_SEVERITY, WARNING_SEVERITY
 
 ROLLUP = "rollup"
 LOAD_HELD = "load held by the quality gate"
@@ -98,8 +99,9 @@ def alerts_of_outcome(
     return tuple(alerts)
 
 
-def evidence_of_load(receipt: TableReceipt, ceilings: Ceilings) -> Evidence:
-    over_ceiling = receipt.counts.quarantined if is_over_ceiling(receipt.counts, ceilings) else 0
+def evidence_of_load(receipt: TableReceipt, rejected: int, ceilings: Ceilings) -> Evidence:
+    """`rejected`: as the plan counts them."""
+    over_ceiling = sum(rate.bad for rate in rates_over_ceiling(receipt.counts, rejected, ceilings))
     return Evidence(receipt.validation, receipt.counts.lines, over_ceiling)
 
 

@@ -60,12 +60,16 @@ class Landing:
 
 @dataclass(frozen=True)
 class TablePlan:
-    """What goes into one table. `base_snapshot_id`: what readers saw when it was planned; None: never published."""
+    """What goes into one table. `base_snapshot_id`: what readers saw when it was planned; None: never published.
+
+    `rejected`: records of the type that admission rejected while these landings came in.
+    """
 
     table: str
     event_type: str | None
     base_snapshot_id: int | None
     landings: tuple[Landing, ...]
+    rejected: int = 0
 
     @property
     def size_bytes(self) -> int:
@@ -110,6 +114,7 @@ class LoadPlan:
                     "event_type": table.event_type,
                     "base_snapshot_id": table.base_snapshot_id,
                     "landings": [_landing_to_json(landing) for landing in table.landings],
+                    "rejected": table.rejected,
                 }
                 for table in self.tables
             ],
@@ -138,6 +143,7 @@ class LoadPlan:
                         table["event_type"],
                         table["base_snapshot_id"],
                         tuple(_landing_from_json(landing) for landing in table["landings"]),
+                        table.get("rejected", 0),
                     )
                     for table in body["tables"]
                 ),

@@ -38,7 +38,9 @@ class Settings:
     claim_window_hours: int = 24
     delivery_buffer_seconds: int = 60
     load_ceiling_bytes: int = 8 * 1024**3
+    # shares of a type's records above which its load is held
     quarantine_rate_ceiling: float = 0.25
+    reject_rate_ceiling: float = 0.25
     # how long a published load can be taken back, and how old an unnamed file has to be before it is deleted
     undo_window_days: int = 7
     orphan_age_days: int = 3
@@ -59,6 +61,10 @@ class Settings:
                 environment, "LAKE_DELIVERY_BUFFER_SECONDS", Settings.delivery_buffer_seconds
             ),
             load_ceiling_bytes=_whole_number(environment, "LAKE_LOAD_CEILING_BYTES", Settings.load_ceiling_bytes),
+            quarantine_rate_ceiling=_share(
+                environment, "LAKE_QUARANTINE_RATE_CEILING", Settings.quarantine_rate_ceiling
+            ),
+            reject_rate_ceiling=_share(environment, "LAKE_REJECT_RATE_CEILING", Settings.reject_rate_ceiling),
             undo_window_days=_whole_number(environment, "LAKE_UNDO_WINDOW_DAYS", Settings.undo_window_days),
             orphan_age_days=_whole_number(environment, "LAKE_ORPHAN_AGE_DAYS", Settings.orphan_age_days),
             runbook_base_url=_base_url(environment, "LAKE_RUNBOOK_BASE_URL", "the repository's files open"),
@@ -177,6 +183,18 @@ def _whole_number(environment: Mapping[str, str], name: str, default: int) -> in
             f"correct or unset {name}"
         )
     return int(text)
+
+
+def _share(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name)
+    if text is None:
+        return default
+    if not re.fullmatch(r"0(\.[0-9]+)?|1(\.0+)?", text):
+        raise TerminalError(
+            f"reading setting {name}: received {text!r}; valid is a share from 0 to 1 such as {default}; "
+            f"correct or unset {name}"
+        )
+    return float(text)
 
 
 def _base_url(environment: Mapping[str, str], name: str, what_opens: str) -> str:

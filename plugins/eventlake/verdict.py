@@ -7,21 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from eventlake.circuit_breaker import Ceilings, rates_over_ceiling
 from eventlake.load_plan import TablePlan
-from eventlake.receipt import Counts, ExpectationResult, TableReceipt, Validation, kind_of_exception, landings_differ
+from eventlake.receipt import ExpectationResult, TableReceipt, Validation, kind_of_exception, landings_differ
 from eventlake.rollup_plan import RollupReceiptEntry
 
 HOLDING_SEVERITIES = frozenset({"critical", "high"})
 WARNING_SEVERITY = "medium"
 RECORDED_SEVERITY = "low"
-
-
-@dataclass(frozen=True)
-class Ceilings:
-    """Over this share of bad lines a load is held; below `fewest_lines` a share says nothing."""
-
-    quarantine_rate: float = 0.25
-    fewest_lines: int = 20
 
 
 @dataclass(frozen=True)
@@ -33,9 +26,10 @@ class Publish:
 
 @dataclass(frozen=True)
 class Hold:
-    """The data is in doubt: somebody has to look, and to decide."""
+    """The data is in doubt: somebody has to look, and to decide. `trips_breaker`: a rate was over its ceiling."""
 
     reasons: tuple[str, ...]
+    trips_breaker: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,10 +54,11 @@ def judge(
     # where no row is staged there is nothing to validate; staged rows without an answer are in doubt
     is_staged = receipt.staged_snapshot_id is not None and receipt.counts.loaded > 0
     answers = _answers(receipt.validation, needs_one=is_staged)
-    failures = [*_over_ceiling(receipt, ceilings), *answers.failures]
+    rates = [str(rate) for rate in rates_over_ceiling(receipt.counts, plan.rejected, ceilings)]
+    failures = [*rates, *answers.failures]
     if accepts_failures:
         return _verdict([], answers.doubts, [*answers.warnings, *(f"accepted: {failure}" for failure in failures)])
-    return _verdict(failures, answers.doubts, answers.warnings)
+    return _verdict(failures, answers.doubts, answers.warnings, trips_breaker=bool(rates))
 
 
 def judge_rollup(done: RollupReceiptEntry | None) -> Publish | Hold | Fail:
@@ -98,8 +93,10 @@ def _answers(validation: Validation | None, *, needs_one: bool) -> _Answers:
     return answers
 
 
-def _verdict(failures: list[str], doubts: list[str], warnings: list[str]) -> Publish | Hold:
-    return Hold((*failures, *doubts)) if failures or doubts else Publish(tuple(warnings))
+def _verdict(
+    failures: list[str], doubts: list[str], warnings: list[str], *, trips_breaker: bool = False
+) -> Publish | Hold:
+    return Hold((*failures, *doubts), trips_breaker) if failures or doubts else Publish(tuple(warnings))
 
 
 def _doubts(validation: Validation | None, *, needs_one: bool) -> list[str]:
@@ -117,18 +114,6 @@ def _doubts(validation: Validation | None, *, needs_one: bool) -> list[str]:
 def _holding(severity: str) -> str:
     # an unknown severity is a slip of the pen in a suite; guessing it harmless would open the gate
     return severity if severity in HOLDING_SEVERITIES else f"unknown severity {severity!r}"
-
-
-def is_over_ceiling(counts: Counts, ceilings: Ceilings) -> bool:
-    return counts.lines >= ceilings.fewest_lines and counts.quarantined > ceilings.quarantine_rate * counts.lines
-
-
-def _over_ceiling(receipt: TableReceipt, ceilings: Ceilings) -> list[str]:
-    counts = receipt.counts
-    if not is_over_ceiling(counts, ceilings):
-        return []
-    share = f"{counts.quarantined} of {counts.lines} lines quarantined"
-    return [f"{share}, over the ceiling of {ceilings.quarantine_rate:.0%}"]
 
 
 def _unexpected(result: ExpectationResult) -> str:

@@ -111,13 +111,22 @@ def describe_plan(plan: Mapping[str, Any], *, is_dry_run: bool) -> str:
     """One line for people: what a rebuild reads again, or would."""
     days = plan["days"]
     of_days = days[0] if len(days) == 1 else f"{len(days)} days from {days[0]} to {days[-1]}"
+    left_out = _left_out(plan["stopped"])
     if plan["nothing_to_do"]:
-        return f"Rebuild of {of_days}: no landing of it was loaded."
+        return f"Rebuild of {of_days}: no landing of it was loaded{left_out}."
     tables = [f"{table} ({landings} landings)" for table, landings in sorted(plan["tables"].items())]
     named = tables[:MOST_NAMED] + ([f"{len(tables) - MOST_NAMED} tables more"] if len(tables) > MOST_NAMED else [])
     does = "Would rebuild" if is_dry_run else f"Rebuild {plan['load_id']}:"
     size = f"{plan['landings']} landings of {plan['bytes'] / MEBIBYTE:.1f} MiB"
-    return f"{does} {of_days} from {size}: {', '.join(named)}."
+    return f"{does} {of_days} from {size}: {', '.join(named)}{left_out}."
+
+
+def _left_out(stopped: Mapping[str, str]) -> str:
+    """Tables that the circuit breaker stops: they stay as they are until a person has decided."""
+    if not stopped:
+        return ""
+    loads = ", ".join(sorted(set(stopped.values())))
+    return f"; left out: {', '.join(sorted(stopped))}, too bad in {loads} (release_load, then rebuild these days)"
 
 
 def describe_service(day: str, load_id: str, outcome: Mapping[str, Any] | None) -> str:

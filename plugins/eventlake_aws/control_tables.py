@@ -58,6 +58,9 @@ _COLUMNS: Mapping[str, Sequence[tuple[str, pa.DataType]]] = {
         ("added", pa.int64()),
         ("removed", pa.int64()),
         ("changed", pa.int64()),
+        # records of the type that admission rejected while the landings came in
+        ("rejected", pa.int64()),
+        ("trips_breaker", pa.bool_()),  # held for a rate: rebuilds leave the table out until a person has decided
     ),
     VALIDATIONS: (
         ("load_id", pa.string()),

@@ -14,6 +14,7 @@ from pyiceberg.catalog.glue import GlueCatalog
 from pyiceberg.exceptions import NoSuchTableError
 
 from eventlake.alerting import OpenIncident
+from eventlake.circuit_breaker import Ceilings
 from eventlake.load_alerts import (
     LOAD_HELD,
     ROLLUP,
@@ -25,7 +26,6 @@ from eventlake.load_alerts import (
 )
 from eventlake.rollup_plan import parse_rollup_receipt
 from eventlake.settings import Settings
-from eventlake.verdict import Ceilings
 from eventlake_aws import load_store
 from eventlake_aws.alerts import clear_alert, open_incidents, raise_alert, remind
 from eventlake_aws.clients import Clients
@@ -82,8 +82,12 @@ def _evidence(clients: Clients, settings: Settings, outcome: Mapping[str, Any]) 
         rollups = parse_rollup_receipt(papers.read_receipt(outcome["load_id"], outcome["job_run_id"])).rollups
         return {rollup.table: evidence_of_rollup(rollup) for rollup in rollups}
     receipt = load_store.read_receipt(clients, settings, outcome["load_id"], outcome["job_run_id"])
-    ceilings = Ceilings(settings.quarantine_rate_ceiling)
-    return {table.table: evidence_of_load(table, ceilings) for table in receipt.tables}
+    plan = load_store.read_plan(clients, settings, outcome["load_id"])
+    rejected = {entry.table: entry.rejected for entry in plan.tables}
+    return {
+        table.table: evidence_of_load(table, rejected.get(table.table, 0), Ceilings.of(settings))
+        for table in receipt.tables
+    }
 
 
 def _owners(clients: Clients, settings: Settings, tables: Iterable[str]) -> dict[str, str]:

@@ -30,12 +30,16 @@ _STATUS_OF_REBUILD = {PUBLISHED: "rebuilt", EMPTY: "unchanged"}
 
 @dataclass(frozen=True)
 class TableEnd:
-    """How one table of the load ended. `reasons`: why held, stale or failed, or the medium expectations that failed."""
+    """How one table of the load ended. `reasons`: why held, stale or failed, or the medium expectations that failed.
+
+    `trips_breaker`: it is held for a rate, so that no rebuild touches it until a person has decided.
+    """
 
     table: str
     status: str
     reasons: tuple[str, ...]
     receipt: TableReceipt | None
+    trips_breaker: bool = False
 
 
 def write_load_rows(
@@ -63,6 +67,9 @@ def _load_row(plan: LoadPlan, receipt: Receipt, end: TableEnd, now: datetime) ->
         "table_name": end.table,
         "status": _STATUS_OF_REBUILD.get(end.status, end.status) if plan.kind is LoadKind.REBUILD else end.status,
         "reasons": json.dumps(end.reasons),
+        # a rebuild holds no landing: there is nothing to decide on
+        "trips_breaker": end.trips_breaker and plan.kind is LoadKind.LOAD,
+        "rejected": planned.rejected if planned else 0,
         "landings": len(planned.landings) if planned else 0,
         "size_bytes": planned.size_bytes if planned else 0,
         "definitions_key": plan.definitions_key,

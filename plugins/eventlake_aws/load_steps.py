@@ -10,9 +10,10 @@ import logging
 from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from eventlake.circuit_breaker import oldest_raw_landing, with_rejections
 from eventlake.leases import LeaseAnswer, lease_of_table
 from eventlake.load_plan import ERRORS_AREA, Landing, LoadPlan, adopt_or_open, load_id_prefix, plan_load, tables_wanted
 from eventlake.settings import Settings
@@ -23,10 +24,13 @@ from eventlake_aws.iceberg_catalog import open_catalog
 from eventlake_aws.load_metrics import count_load_ended
 from eventlake_aws.paper_store import Papers
 from eventlake_aws.publish import main_snapshot_id
+from eventlake_aws.raw_census import read_rejections
 from eventlake_aws.raw_lines import facts_of_line, lines_of_object
 
 _LOG = logging.getLogger(__name__)
 _THREADS = 8
+# after a longer pause of loading, a rate would be one of many days, and cost as much to read
+_LONGEST_LOOK_BACK = timedelta(days=1)
 
 
 def plan_and_store_load(
@@ -74,12 +78,20 @@ def plan_and_store_load(
         areas,
     )
     if plan.tables:
-        plan = load_store.write_plan(clients, settings, plan)
+        plan = load_store.write_plan(clients, settings, _with_rejections(clients, settings, plan, now))
     else:
         count_load_ended(clients, settings)
     unused = {lease for lease, answer in answers.items() if answer is not LeaseAnswer.REFUSED} - set(leases_of(plan))
     release_all(clients, settings, unused, load_id)
     return _answer(load_store.papers(clients, settings), plan, is_adopted=False, refused=sorted(refused))
+
+
+def _with_rejections(clients: Clients, settings: Settings, plan: LoadPlan, now: datetime) -> LoadPlan:
+    """What admission rejected while these landings came in stands beside them: the gate judges both."""
+    since = min((oldest for entry in plan.tables if (oldest := oldest_raw_landing(entry))), default=None)
+    if since is None:
+        return plan
+    return with_rejections(plan, read_rejections(clients, settings, max(since, now - _LONGEST_LOOK_BACK), now))
 
 
 def abandon_load(clients: Clients, settings: Settings, *, load_id: str) -> dict[str, Any]:

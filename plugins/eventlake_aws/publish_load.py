@@ -16,11 +16,12 @@ from typing import Any
 
 from pyiceberg.catalog.glue import GlueCatalog
 
+from eventlake.circuit_breaker import Ceilings
 from eventlake.errors import TerminalError
 from eventlake.load_plan import LoadKind, LoadPlan, TablePlan
 from eventlake.receipt import Receipt, TableReceipt, require_same_load
 from eventlake.settings import Settings
-from eventlake.verdict import Ceilings, Fail, Hold, judge
+from eventlake.verdict import Fail, Hold, judge
 from eventlake_aws import load_store, rebuild_requests
 from eventlake_aws.clients import Clients
 from eventlake_aws.iceberg_catalog import open_catalog
@@ -104,12 +105,12 @@ def _judged(catalog: GlueCatalog, settings: Settings, receipt: Receipt, plan: Lo
     """The verdict before anything moves. A table that stands to be published has the status PUBLISHED already."""
     table = receipt.table(entry.table)
     accepts_failures = plan.release is not None and plan.release.accepts_failures
-    verdict = judge(table, entry, Ceilings(settings.quarantine_rate_ceiling), accepts_failures=accepts_failures)
+    verdict = judge(table, entry, Ceilings.of(settings), accepts_failures=accepts_failures)
     if isinstance(verdict, Fail):
         return TableEnd(entry.table, FAILED, verdict.reasons, table)
     assert table is not None, "a table without a receipt has failed"
     if isinstance(verdict, Hold):
-        return TableEnd(entry.table, HELD, verdict.reasons, table)
+        return TableEnd(entry.table, HELD, verdict.reasons, table, verdict.trips_breaker)
     if table.staged_snapshot_id is None:
         return TableEnd(entry.table, EMPTY, verdict.warnings, table)
     return _end(table, inspect_staged(catalog, _staged(receipt, table)), verdict.warnings)

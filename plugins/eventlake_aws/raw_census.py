@@ -8,10 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from threading import Lock
 from typing import NamedTuple
 
+from eventlake.circuit_breaker import Rejection
+from eventlake.decisions import Verdict
+from eventlake.layout import decisions_prefix
 from eventlake.settings import Settings
 from eventlake_aws.bucket_listing import ListedObject, list_folders, list_objects
 from eventlake_aws.clients import Clients
@@ -108,6 +111,30 @@ def read_decisions(
         for _ in pool.map(read, keys):
             pass
     return len(keys)
+
+
+def read_rejections(clients: Clients, settings: Settings, since: datetime, now: datetime) -> list[Rejection]:
+    """Records that were rejected, by what was written down of them since a time, each once."""
+    client, bucket = clients.s3, settings.raw_bucket
+    # a folder bears the day of arrival, and a delivery may be a day late
+    days = [since.date() + timedelta(days=number) for number in range(-1, (now.date() - since.date()).days + 1)]
+    folders = [decisions_prefix(Verdict.REJECTED.value, day.isoformat()) for day in days]
+    objects = [found for folder in folders for found in list_objects(client, bucket, folder)]
+
+    def read(listed: ListedObject) -> list[tuple[tuple[str, int], Rejection]]:
+        body = client.get_object(Bucket=bucket, Key=listed.key)["Body"].read()
+        records = [record for line in lines_of_object(listed.key, body) if (record := _decision(line)) is not None]
+        return [
+            ((one.shard_id, one.sequence_number), Rejection(one.event_type, listed.last_modified))
+            for one in records
+            if one.event_type
+        ]
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        known = dict(
+            pair for pairs in pool.map(read, (one for one in objects if one.last_modified >= since)) for pair in pairs
+        )
+    return list(known.values())
 
 
 def _decision_keys(clients: Clients, settings: Settings, arrival_days: Sequence[date] | None) -> Iterator[str]:

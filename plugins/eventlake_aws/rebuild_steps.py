@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from pyiceberg.catalog.glue import GlueCatalog
 from pyiceberg.exceptions import NoSuchTableError
 
+from eventlake.circuit_breaker import names_without_stopped, without_stopped
 from eventlake.errors import TerminalError
 from eventlake.leases import LeaseAnswer, lease_of_table
-from eventlake.load_plan import LoadPlan, adopt_or_open, load_id_prefix, table_of_type
+from eventlake.load_plan import LoadPlan, adopt_or_open, load_id_prefix, table_of_type, type_of_table
 from eventlake.rebuild_plan import LoadedLanding, ShownName, days_that_fit, plan_rebuild, tables_of_rebuild
 from eventlake.settings import UNCONTRACTED_TABLE, Settings
 from eventlake_aws import lease_store, load_store, rebuild_requests
@@ -29,6 +30,7 @@ from eventlake_aws.iceberg_catalog import open_catalog
 from eventlake_aws.load_steps import base_snapshots, leases_of, release_all
 from eventlake_aws.loaded_landings import loaded_landings
 from eventlake_aws.row_filters import all_of, one_of
+from eventlake_aws.stopped_tables import stopped_tables
 
 _LOG = logging.getLogger(__name__)
 _THREADS = 8
@@ -36,11 +38,13 @@ _THREADS = 8
 
 @dataclass(frozen=True)
 class _Sources:
-    """What a rebuild of some days would read, and which names the tables show."""
+    """What a rebuild of some days would read, and which names the tables show. `stopped`: tables that it leaves out,
+    and the load that stops each."""
 
     days: tuple[str, ...]
     landings: tuple[LoadedLanding, ...]
     shown: tuple[ShownName, ...]
+    stopped: Mapping[str, str]
 
 
 def plan_and_store_rebuild(
@@ -61,6 +65,7 @@ def plan_and_store_rebuild(
     definitions = current_definitions(clients, settings)
     _require_known_types(definitions, types)
     sources = _sources(clients, settings, definitions, days, types)
+    _require_running(sources.stopped, types)
     fitting = days_that_fit(sources.landings, days, settings.load_ceiling_bytes)
     if len(fitting) < len(set(days)):
         raise TerminalError(
@@ -89,7 +94,7 @@ def plan_and_store_asked_days(
     fitting = days_that_fit(sources.landings, (day, *sources.days), settings.load_ceiling_bytes)
     taken = [name for name, asked in waiting.items() if asked in fitting]
     load_id = _new_load_id(clients, settings, dag_id, run_id)
-    some = _Sources(fitting, sources.landings, sources.shown)
+    some = replace(sources, days=fitting)
     answer = _opened(clients, settings, definitions, load_id, some, taken, False, now)
     if answer["nothing_to_do"] and not answer["leased"]:
         # no landing of these days was ever loaded: that is all there is to say to whoever waits for them
@@ -146,7 +151,7 @@ def _opened(
     )
     if plan.tables and not dry_run:
         plan = load_store.write_plan(clients, settings, plan)
-    return _answer(clients, settings, plan)
+    return _answer(clients, settings, plan, sources.stopped)
 
 
 def _sources(
@@ -161,7 +166,15 @@ def _sources(
         shown = [
             name for names in pool.map(lambda one: _shown_names(catalog, one, days, types), tables) for name in names
         ]
-    return _Sources(tuple(sorted(set(days))), landings, tuple(shown))
+    pairs, every_day = definitions.contracted_pairs, tuple(sorted(set(days)))
+    wanted = tables_of_rebuild(landings, every_day, pairs, shown)
+    stopped = {table: load for table, load in stopped_tables(clients, settings).items() if table in wanted}
+    return _Sources(
+        every_day,
+        tuple(without_stopped(landings, pairs, stopped)),
+        tuple(names_without_stopped(shown, pairs, stopped)),
+        stopped,
+    )
 
 
 def _is_uncontracted(one: LoadedLanding, definitions: Definitions) -> bool:
@@ -197,7 +210,19 @@ def _require_known_types(definitions: Definitions, types: Collection[str]) -> No
         )
 
 
-def _answer(clients: Clients, settings: Settings, plan: LoadPlan) -> dict[str, Any]:
+def _require_running(stopped: Mapping[str, str], types: Collection[str]) -> None:
+    """Whoever names a type wants that type: to rebuild the others would be no answer."""
+    if named := {table: load for table, load in stopped.items() if type_of_table(table) in types}:
+        raise TerminalError(
+            f"planning a rebuild: received {', '.join(sorted(named))}, of which too many records are bad in "
+            f"{', '.join(sorted(set(named.values())))}; valid are tables of which nothing is held for such a rate; "
+            "decide on those loads with release_load first (docs/runbooks/load-held.md)"
+        )
+
+
+def _answer(
+    clients: Clients, settings: Settings, plan: LoadPlan, stopped: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     papers = load_store.papers(clients, settings)
     answer = {
         "load_id": plan.load_id,
@@ -207,6 +232,7 @@ def _answer(clients: Clients, settings: Settings, plan: LoadPlan) -> dict[str, A
         "tables": {table.table: len(table.landings) for table in plan.tables},
         "landings": len(plan.landings),
         "bytes": plan.size_bytes,
+        "stopped": dict(stopped or {}),
         "nothing_to_do": not plan.tables,
         "leased": [],
     }

@@ -14,6 +14,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
+from eventlake.circuit_breaker import with_rejections_of
 from eventlake.errors import TerminalError
 from eventlake.leases import LeaseAnswer, lease_of_table
 from eventlake.load_plan import Landing, LoadKind, LoadPlan, adopt_or_open, load_id_prefix, plan_load, tables_wanted
@@ -110,6 +111,7 @@ def _opened(
         now.isoformat(),
         release=release,
     )
+    plan = with_rejections_of(plan, load_store.read_plan(clients, settings, release.load_id))
     return _release_to(clients, settings, load_store.write_plan(clients, settings, plan), now)
 
 

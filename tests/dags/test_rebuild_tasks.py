@@ -23,6 +23,7 @@ PLAN: dict[str, Any] = {
     "tables": {f"events.{name}_events": 2 for name in "abcdefg"},
     "landings": 14,
     "bytes": 3 * 1024**2,
+    "stopped": {},
     "nothing_to_do": False,
     "leased": [],
 }
@@ -107,6 +108,17 @@ def test_a_dry_run_tells_and_ends_there(monkeypatch: pytest.MonkeyPatch) -> None
     assert (planning.asked[0]["dry_run"], planning.asked[0]["days"]) == (True, ("2026-11-20", "2026-11-21"))
     assert plan_chosen_days(by_hand(), True) == PLAN
     assert planning.notes[1].startswith("Rebuild replay_events-0123456789-g1: 2 days")
+
+
+def test_what_the_breaker_stops_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped = {"events.h_events": "load_events-0123456789-g1"}
+    planning = Planning(monkeypatch, PLAN | {"tables": {"events.a_events": 2}, "stopped": stopped})
+    plan_chosen_days(by_hand(), True)
+    assert planning.notes == [
+        "Rebuild replay_events-0123456789-g1: 2 days from 2026-11-20 to 2026-11-21 from 14 landings of 3.0 MiB: "
+        "events.a_events (2 landings); left out: events.h_events, too bad in load_events-0123456789-g1 (release_load, "
+        "then rebuild these days)."
+    ]
 
 
 def test_a_run_that_only_closes_its_day_asks_for_no_rebuild(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,7 @@ from eventlake_aws.publish import JOB_RUN_ID_PROPERTY, LOAD_ID_PROPERTY
 from eventlake_aws.row_filters import one_of
 
 NOW = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+LANDED_AT = "2026-11-21T08:00:02.000Z"
 DEFINITIONS_KEY = "control/definitions/0123456789ab.json"
 
 ROW = pa.schema(
@@ -91,7 +92,9 @@ class Sent:
         }
 
 
-def _landing_item(key: str, etag: str, size_bytes: int, area: str, first: Sent | None) -> dict[str, Any]:
+def _landing_item(
+    key: str, etag: str, size_bytes: int, area: str, first: Sent | None, landed_at: str = LANDED_AT
+) -> dict[str, Any]:
     return {
         "object_key": {"S": key},
         "etag": {"S": etag},
@@ -99,7 +102,7 @@ def _landing_item(key: str, etag: str, size_bytes: int, area: str, first: Sent |
         "area": {"S": area},
         "event_type": {"S": first.event_type if first else ""},
         "event_subtype": {"S": first.event_subtype if first else ""},
-        "landed_at": {"S": "2026-11-21T08:00:02.000Z"},
+        "landed_at": {"S": landed_at},
         "status": {"S": "waiting"},
         "waiting_slot": {"S": f"{area}#{crc32(key.encode()) % 16:02d}"},
     }
@@ -172,7 +175,14 @@ class Lake:
     def put_lake(self, key: str, body: bytes) -> None:
         self.clients.s3.put_object(Bucket=self.settings.lake_bucket, Key=key, Body=body)
 
-    def land(self, events: Sequence[Sent], name: str = "a", area: str = "raw", is_recorded: bool = True) -> str:
+    def land(
+        self,
+        events: Sequence[Sent],
+        name: str = "a",
+        area: str = "raw",
+        is_recorded: bool = True,
+        landed_at: str = LANDED_AT,
+    ) -> str:
         """A raw object of these events (of one type, subtype and day), and its landing; gives the key."""
         first = events[0]
         year, month, day = first.day.split("-")
@@ -180,13 +190,23 @@ class Lake:
             f"{area}/event_type={first.event_type}/event_subtype={first.event_subtype}"
             f"/year={year}/month={month}/day={day}/{name}.gz"
         )
-        return self.land_body(key, b"\n".join(event.line for event in events) + b"\n", area, first, is_recorded)
+        return self.land_body(
+            key, b"\n".join(event.line for event in events) + b"\n", area, first, is_recorded, landed_at
+        )
 
-    def land_body(self, key: str, body: bytes, area: str, first: Sent | None, is_recorded: bool = True) -> str:
+    def land_body(
+        self,
+        key: str,
+        body: bytes,
+        area: str,
+        first: Sent | None,
+        is_recorded: bool = True,
+        landed_at: str = LANDED_AT,
+    ) -> str:
         packed = gzip.compress(body)
         answer = self.clients.s3.put_object(Bucket=self.settings.raw_bucket, Key=key, Body=packed)
         if is_recorded:
-            item = _landing_item(key, answer["ETag"].strip('"'), len(packed), area, first)
+            item = _landing_item(key, answer["ETag"].strip('"'), len(packed), area, first, landed_at)
             self.clients.dynamodb.put_item(TableName=self.settings.landings_table, Item=item)
         return key
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from eventlake.alerting import Alert, OpenIncident, Severity, incident_key
+from eventlake.circuit_breaker import Ceilings
 from eventlake.errors import TerminalError
 from eventlake.load_alerts import (
     LOAD_FAILED,
@@ -23,7 +24,6 @@ from eventlake.load_alerts import (
 from eventlake.receipt import Counts, ExpectationResult, TableReceipt, Validation
 from eventlake.rollup_plan import RollupReceiptEntry
 from eventlake.settings import Settings
-from eventlake.verdict import Ceilings
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 TABLE = "events.payment_events"
@@ -41,9 +41,9 @@ def receipt(*results: ExpectationResult, quarantined: int = 0) -> TableReceipt:
     return TableReceipt(TABLE, "payment", 1, 2, "b", counts, 100, 1, {}, (), {}, validation, None)
 
 
-def told(outcome: dict[str, Any], of: TableReceipt | None = None) -> tuple[Alert, ...]:
+def told(outcome: dict[str, Any], of: TableReceipt | None = None, rejected: int = 0) -> tuple[Alert, ...]:
     whole = {"load_id": "load-1", "kind": "load", "held": {}, "warnings": {}, "published": {}, "empty": []} | outcome
-    evidence = {} if of is None else {TABLE: evidence_of_load(of, Ceilings())}
+    evidence = {} if of is None else {TABLE: evidence_of_load(of, rejected, Ceilings())}
     return alerts_of_outcome(whole, evidence, {TABLE: "team-pay"}, {TABLE: "snapshot 7"}, "url", DOCS, NOW)
 
 
@@ -66,6 +66,11 @@ def test_a_held_table_is_as_bad_as_its_worst_failure(of: TableReceipt | None, se
     assert (alert.owner, alert.dataset, alert.load_id, alert.detail) == ("team-pay", TABLE, "load-1", "a reason")
     assert (alert.last_good, alert.runbook) == ("snapshot 7", "docs/runbooks/load-held.md")
     assert json.loads(alert.to_json("", NOW))["data_docs"] == f"{DOCS}validations/load-1/{TABLE}.html"
+
+
+def test_a_table_held_for_rejections_counts_them() -> None:
+    (alert,) = told({"held": {TABLE: ["70 of 170 records rejected"]}}, receipt(), rejected=70)
+    assert (alert.severity, alert.count) == (Severity.HIGH, 70)
 
 
 def test_an_alert_names_records_and_says_why_it_matters() -> None:

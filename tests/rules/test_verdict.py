@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eventlake.circuit_breaker import Ceilings
 from eventlake.load_plan import Landing, TablePlan
 from eventlake.receipt import Counts, ExpectationResult, LandingReceipt, TableReceipt, Validation
 from eventlake.rollup_plan import RollupReceiptEntry
-from eventlake.verdict import Ceilings, Fail, Hold, Publish, judge, judge_rollup
+from eventlake.verdict import Fail, Hold, Publish, judge, judge_rollup
 from tests.single_draws import builds_at_once
 
 PLAN = TablePlan("events.payment_events", "payment", 1, (Landing("k", "e", 1, "raw", "payment", "order"),))
