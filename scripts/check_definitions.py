@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,11 +85,17 @@ def _check_tables(index: ContractIndex, findings: Findings) -> None:
         text = [column.name for column in columns if column.is_json_text]
         if text:
             findings.notes.append(f"events.{event_type}_events keeps as JSON text: {', '.join(text)}")
-        unchecked = [rule.name for rule in unchecked_rules(contracts)]
-        if unchecked:
-            findings.notes.append(
-                f"events.{event_type}_events: JSON text is not looked into, so nobody checks {', '.join(unchecked)}"
-            )
+        findings.faults += _rules_that_nobody_checks(event_type, contracts)
+
+
+def _rules_that_nobody_checks(event_type: str, contracts: Sequence[Contract]) -> Iterator[str]:
+    """JSON text is not looked into: a rule about what lies in it would promise what nobody holds."""
+    for rule in unchecked_rules(contracts):
+        yield (
+            f"checking contract {event_type}/{rule.event_subtype}: received the rule {rule.name} about {rule.field!r}, "
+            f"which events.{event_type}_events keeps as JSON text; valid is a rule about a field with a column of its "
+            "own; give the field one type in all subtypes and at most three levels, or delete the rule"
+        )
 
 
 def _check_suites(folder: Path, index: ContractIndex, rollups: Collection[str], findings: Findings) -> None:

@@ -20,14 +20,9 @@ from eventlake.admission import ENVELOPE_FIELDS, LONGEST_EVENT_NAME
 from eventlake.contract import Contract
 from eventlake.contract_terms import FIELD_NAME, NAME_PART, RESERVED_NAMES
 from eventlake.errors import LakeError
-from eventlake.row_rules import is_of_type
-from eventlake.table_schema import (
-    DEEPEST_LEVEL,
-    JSON_TEXT,
-    MOST_LEAVES,
-    contract_columns,
-    plan_evolution,
-)
+from eventlake.row_rules import is_of_type, unchecked_rules
+from eventlake.table_evolution import plan_evolution
+from eventlake.table_schema import DEEPEST_LEVEL, JSON_TEXT, MOST_LEAVES, contract_columns
 
 # an object with more names than this is a map: its names are data
 _MOST_NAMES = MOST_LEAVES
@@ -127,13 +122,18 @@ def draft_type(subtypes: Mapping[str, SeenSubtype], event_type: str, owner: str)
 
 
 def why_no_fit(table: str, existing: Iterable[Contract], drafted: Iterable[Contract]) -> str | None:
-    """Why drafts cannot join a type that has contracts, in words: they would change a column's type. None: they fit."""
-    existing = tuple(existing)
+    """Why drafts cannot join a type that has contracts, in words: they would change a column's type, or make JSON text
+    of a field that a contract has rules about, which nobody could check any more. None: they fit."""
+    existing, drafted = tuple(existing), tuple(drafted)
     before = {column.name: column.sql_type for column in contract_columns(existing)}
     try:
         plan_evolution(table, before, contract_columns((*existing, *drafted)))
     except LakeError as error:
         return str(error)
+    checked_by_nobody = {rule.name for rule in unchecked_rules(existing)}
+    lost = [rule.name for rule in unchecked_rules((*existing, *drafted)) if rule.name not in checked_by_nobody]
+    if lost:
+        return f"table {table} would keep as JSON text what there are rules about: {', '.join(lost)}"
     return None
 
 

@@ -151,3 +151,8 @@ def as_exact_number(value: object) -> int | Decimal | None:
     if isinstance(value, float):
         return Decimal(repr(value))
     return None
+
+
+def path_text(path: Path) -> str:
+    """A path as people write it: `address.city`, `items[].price`."""
+    return ".".join(path).replace(f".{EACH_ITEM}", EACH_ITEM)

@@ -25,7 +25,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from eventlake.contract_terms import EACH_ITEM, Comparison, Condition, Contract, Field, Path
+from eventlake.contract_terms import EACH_ITEM, Comparison, Condition, Contract, Field, Path, path_text
 from eventlake.event_json import RepeatedNames, UnreadableLineError, parse_event
 from eventlake.patterns import FORMAT_PATTERNS, python_pattern
 from eventlake.table_schema import JSON_TEXT, ColumnShape, json_text_paths, table_shape
@@ -68,8 +68,7 @@ class RowRule:
 
     @property
     def field(self) -> str:
-        """The path as people write it: `address.city`, `items[].price`."""
-        return ".".join(self.path).replace(f".{EACH_ITEM}", EACH_ITEM)
+        return path_text(self.path)
 
 
 UNCONDITIONAL_REASONS: dict[str, QuarantineReason] = {
@@ -191,8 +190,7 @@ def _subtype_rules(contracts: Sequence[Contract]) -> Iterator[RowRule]:
 
 
 def _rule(subtype: str | None, path: Path, keyword: str, argument: object) -> RowRule:
-    field = ".".join(path).replace(f".{EACH_ITEM}", EACH_ITEM)
-    return RowRule(f"{subtype or 'any'}.{field}.{keyword}", subtype, path, keyword, argument)
+    return RowRule(f"{subtype or 'any'}.{path_text(path)}.{keyword}", subtype, path, keyword, argument)
 
 
 def _is_checked(rule: RowRule, text_paths: frozenset[Path]) -> bool:

@@ -1,7 +1,8 @@
-"""The columns of a type's table, derived from the contracts of its subtypes, and how an existing table gets there.
+"""The columns of a type's table, derived from the contracts of its subtypes.
 
-Belongs here: the union over subtypes, what becomes JSON text, which changes of a table are allowed.
-Does not belong here: talking to a catalog, and the SQL of an engine beyond the names of its types.
+Belongs here: the union over subtypes, what becomes JSON text.
+Does not belong here: how an existing table gets there (table_evolution), talking to a catalog, and the SQL of an engine
+beyond the names of its types.
 
 JSON text: a string is kept as it is, everything else as the JSON that was sent. It is what becomes of a name whose
 subtypes disagree on its type, of an object below the third level, of an object of over 200 leaves, of an array whose
@@ -10,11 +11,11 @@ items are not described, and of a field without `type`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import dataclasses
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from eventlake.contract_terms import EACH_ITEM, PII_CLASSES, Contract, ContractError, Field, Path
-from eventlake.errors import TerminalError
 
 DEEPEST_LEVEL = 3
 MOST_LEAVES = 200
@@ -32,6 +33,8 @@ class Column:
     comment: str = ""
     pii: str = "none"
     is_json_text: bool = False
+    # the contracts that name it, for words only: two columns that are alike are one, whoever asks for them
+    files: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
 
 ENVELOPE_COLUMNS: tuple[Column, ...] = (
@@ -112,6 +115,7 @@ def contract_columns(contracts_of_one_type: Iterable[Contract]) -> tuple[Column,
             comment=_joined_comments(contracts, name),
             pii=_strictest_pii(each for contract in contracts for each in contract.fields if each.name == name),
             is_json_text=shape.kind == JSON_TEXT,
+            files=tuple(each.file for each in contracts if each.field_at((name,)) is not None),
         )
         for name, shape in table_shape(contracts)
     )
@@ -218,99 +222,3 @@ def _strictest_pii(fields: Iterable[Field]) -> str:
         inner = _strictest_pii((*field.fields, *((field.items,) if field.items is not None else ())))
         strictest = max(strictest, PII_CLASSES.index(field.pii), PII_CLASSES.index(inner))
     return PII_CLASSES[strictest]
-
-
-@dataclass(frozen=True)
-class AddColumn:
-    """Add a column, or a field of a struct. `path` has one part for each level, EACH_ITEM for an array's items."""
-
-    path: Path
-    sql_type: str
-    comment: str = ""
-
-    @property
-    def dotted(self) -> str:
-        return _dotted(self.path)
-
-
-@dataclass(frozen=True)
-class WidenColumn:
-    """Let a column take larger values: int -> bigint or float -> double."""
-
-    path: Path
-    from_type: str
-    to_type: str
-
-    @property
-    def dotted(self) -> str:
-        return _dotted(self.path)
-
-
-TableChange = AddColumn | WidenColumn
-
-_WIDER = {("int", "bigint"), ("float", "double")}
-
-
-class EvolutionError(TerminalError):
-    """The contracts ask for a change of a table that rows already written would not survive."""
-
-
-def plan_evolution(table: str, existing: Mapping[str, str], wanted: Sequence[Column]) -> tuple[TableChange, ...]:
-    """What to change so that a table with the `existing` columns (name -> SQL type) can hold the `wanted` ones.
-
-    Columns that nobody wants any more stay, and stay null in new rows. Raises EvolutionError, naming all columns that
-    cannot be changed in place.
-    """
-    spellings = {name.lower(): name for name in existing}
-    changes: list[TableChange] = []
-    refusals: list[str] = []
-    for column in wanted:
-        spelling = spellings.get(column.name.lower())
-        if spelling is None:
-            changes.append(AddColumn((column.name,), column.sql_type, column.comment))
-        elif spelling != column.name:
-            refusals.append(f"{column.name} differs only in case from the column {spelling}")
-        else:
-            _compare((column.name,), existing[column.name].lower(), column.sql_type, changes, refusals)
-    if refusals:
-        raise EvolutionError(
-            f"fitting table {table} to its contracts: received {'; '.join(refusals)}; "
-            "valid is to add a column, int -> bigint and float -> double; "
-            "give the field a new name in the contract, or rebuild the table into a new one"
-        )
-    return tuple(changes)
-
-
-def _compare(path: Path, old: str, new: str, changes: list[TableChange], refusals: list[str]) -> None:
-    if old == new:
-        return
-    if (old, new) in _WIDER:
-        changes.append(WidenColumn(path, old, new))
-    elif old.startswith("array<") and new.startswith("array<"):
-        _compare((*path, EACH_ITEM), old[6:-1], new[6:-1], changes, refusals)
-    elif old.startswith("struct<") and new.startswith("struct<"):
-        old_fields = dict(_struct_fields(old))
-        for name, sql_type in _struct_fields(new):
-            if name in old_fields:
-                _compare((*path, name), old_fields[name], sql_type, changes, refusals)
-            else:
-                changes.append(AddColumn((*path, name), sql_type))
-    else:
-        refusals.append(f"{_dotted(path)} is {old} and would become {new}")
-
-
-def _struct_fields(sql_type: str) -> list[tuple[str, str]]:
-    """`struct<a:string,b:array<bigint>>` as names and types; commas inside brackets do not divide."""
-    parts: list[str] = [""]
-    depth = 0
-    for character in sql_type[len("struct<") : -1]:
-        depth += (character in "<(") - (character in ">)")
-        if character == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return [(name.strip(), inner.strip()) for name, _, inner in (part.partition(":") for part in parts)]
-
-
-def _dotted(path: Path) -> str:
-    return ".".join("element" if part == EACH_ITEM else part for part in path)

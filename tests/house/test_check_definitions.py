@@ -46,6 +46,11 @@ PLANTED: list[tuple[str, object, str]] = [
         a_schema({"to": {"type": "string", "format": "email"}}, key="payment/refund"),
         "'to' of format email",
     ),
+    (
+        "contracts/payment/refund.json",
+        a_schema({"amount": {"type": "string", "minLength": 1}}, key="payment/refund"),
+        "the rule refund.amount.minLength about 'amount'",
+    ),
     ("contracts/refund.json", a_schema(), "nobody reads it there"),
     ("expectations/payment.json", a_suite("amuont"), "column 'amuont'"),
     ("expectations/shop.json", a_suite(), "a type with contracts: payment"),

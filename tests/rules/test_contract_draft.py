@@ -100,6 +100,15 @@ def test_drafts_that_would_change_a_table_do_not_fit_it() -> None:
     assert "amount is bigint and would become string" in misfit
 
 
+def test_drafts_that_would_leave_a_rule_unchecked_do_not_fit() -> None:
+    # given: a text column either way, so that no column would change
+    order = a_contract({"note": {"type": "string", "maxLength": 9}})
+    gift = a_contract({"note": {}}, key="payment/gift")
+    misfit = why_no_fit("events.payment_events", [order], [gift])
+    assert misfit is not None
+    assert "order.note.maxLength" in misfit
+
+
 def test_a_drafted_suite_is_one() -> None:
     suite = parse_suite("shop", draft_suite("shop", ["shop:sale", "shop:refund"]))
     columns = {column.name for column in table_columns(drafts_of(a_sale()))}

@@ -17,7 +17,8 @@ from pyspark.sql.types import StructType
 from eventlake.contract_terms import EACH_ITEM
 from eventlake.errors import TransientError
 from eventlake.settings import SPARK_CATALOG
-from eventlake.table_schema import AddColumn, Column, plan_evolution
+from eventlake.table_evolution import AddColumn, plan_evolution
+from eventlake.table_schema import Column
 
 PARTITION = "event_date"
 SORT_BY = ("event_subtype", "event_uuid")
@@ -63,7 +64,7 @@ class IcebergTable:
         return bool(self._table.spec().isPartitioned())
 
     def evolve(self, columns: Sequence[Column]) -> bool:
-        """Adds and widens columns until the table can hold the given ones. Raises EvolutionRefused."""
+        """Adds and widens columns until the table can hold the given ones. Raises EvolutionError."""
         changes = plan_evolution(self.name, self.sql_types, columns)
         if not changes:
             return False
