@@ -9,6 +9,8 @@ export LAKE_INCIDENT := $(value INCIDENT)
 export LAKE_UNTIL := $(value UNTIL)
 export LAKE_REASON := $(value REASON)
 export LAKE_OUTPUT := $(value OUTPUT)
+export LAKE_PATCH := $(value PATCH)
+export LAKE_LIVE := $(value LIVE)
 export LAKE_KILLS := $(value KILLS)
 export LAKE_SEED := $(value SEED)
 export LAKE_ONLY := $(value ONLY)
@@ -68,8 +70,9 @@ contract: ## draft contracts for the event names of INPUT=file.ndjson[.gz]
 bench: ## measure, and write bench/RESULTS.md [ONLY=load,stream] [BENCH_EVENTS=n] [BENCH_SECONDS=n]
 	$(RUN) $(LAKE),bench -- bench/run.py
 
-check: ## contracts, suites and rollups: is each one that the lake can obey?
+check: ## contracts, suites and rollups: can the lake obey each, and can its tables follow? [LIVE=1: there has to be a lake]
 	$(RUN) --with laptop -- scripts/check_definitions.py
+	$(RUN) --with laptop -- scripts/check_tables.py
 	$(RUN) --with jobs --run-in jobs -- scripts/check_suites.py
 
 package: ## build dist/: the zips that Lambda, Glue and MWAA take

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+import check_tables
 from check_definitions import INCLUDE, check_folder
 from draft_contracts import draft_definitions, main
+from eventlake.errors import TerminalError
 from tests.contract_builders import a_schema
 
 
@@ -118,3 +120,17 @@ def test_an_input_that_cannot_be_read_is_said(
         events.write_bytes(content)
     assert main(["--input", str(events), "--output", str(tmp_path / "drafts")]) == 1
     assert "correct INPUT" in capsys.readouterr().err
+
+
+def test_without_a_lake_nothing_is_compared_unless_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["check_tables.py"])
+    nobody = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    for name, value in {"LAKE_HOME": str(tmp_path), **nobody}.items():
+        monkeypatch.setenv(name, value)
+    assert check_tables.main() == 0
+    assert "tables: not compared, no lake of this checkout runs" in capsys.readouterr().out
+    monkeypatch.setenv("LAKE_LIVE", "1")
+    with pytest.raises(TerminalError, match="`make up` starts one here"):
+        check_tables.main()

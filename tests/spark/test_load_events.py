@@ -273,27 +273,28 @@ def test_a_table_only_grows_with_its_contract_and_the_same_record_stays_a_duplic
 ) -> None:
     # given: a field that no contract knew when the row was published
     lake.define({"payment/order": PAYMENT})
-    line = a_payment(1, colour="red", items=[{"sku": "x", "size": 4}])
+    line = a_payment(1, colour="red", items=[{"sku": "x", "packSize": 4}])
     lake.load_and_publish(lake.land([line]))
     grown = copy.deepcopy(PAYMENT)
     grown["properties"]["colour"] = {"type": "string", "description": "Colour of the order"}
-    grown["properties"]["items"]["items"]["properties"]["size"] = {"type": "integer"}
+    grown["properties"]["items"]["items"]["properties"]["packSize"] = {"type": "integer"}
     lake.define({"payment/order": grown})
 
     # when
-    receipt = lake.load_and_publish(lake.land([line, a_payment(2, colour="blue", items=[{"size": 5}])]))
+    receipt = lake.load_and_publish(lake.land([line, a_payment(2, colour="blue", items=[{"packSize": 5}])]))
 
     # then
     assert counts_of(receipt) == {"lines": 2, "loaded": 1, "duplicate": 1, "quarantined": 0}
-    rows = lake.rows("SELECT colour, other_fields, items[0].size FROM events.payment_events ORDER BY event_uuid")
+    rows = lake.rows("SELECT colour, other_fields, items[0].packSize FROM events.payment_events ORDER BY event_uuid")
     assert [tuple(row) for row in rows] == [(None, '{"colour":"red"}', None), ("blue", None, 5)]
 
-    # and when: the contract is what it was
+    # and when: it is asked for again, and then the contract is what it was
+    assert lake.load(lake.land([a_payment(4)]))["tables"][0]["error"] is None
     lake.define({"payment/order": PAYMENT})
-    lake.load_and_publish(lake.land([a_payment(3, colour="red", items=[{"sku": "y", "size": 6}])]))
+    lake.load_and_publish(lake.land([a_payment(3, colour="red", items=[{"sku": "y", "packSize": 6}])]))
 
     # then: the columns that no contract knows any more are empty in the new row
-    rows = lake.rows("SELECT colour, items[0].sku, items[0].size FROM events.payment_events ORDER BY event_uuid")
+    rows = lake.rows("SELECT colour, items[0].sku, items[0].packSize FROM events.payment_events ORDER BY event_uuid")
     assert [tuple(row) for row in rows] == [(None, "x", None), ("blue", None, 5), (None, "y", None)]
 
 
@@ -313,7 +314,8 @@ def test_a_change_that_rows_would_not_survive_fails_its_table_and_no_other(lake:
 
     # then
     payment, refunds = sorted(receipt["tables"], key=lambda entry: str(entry["table"]))
-    assert "order is bigint and would become string" in payment["error"]
+    assert "order is bigint and would become string (contract payment/order); valid is" in payment["error"]
+    assert "give the field a new name in the contract" in payment["error"]
     assert payment["staged_snapshot_id"] is None
     assert (refunds["error"], refunds["counts"]["loaded"]) == (None, 1)
 

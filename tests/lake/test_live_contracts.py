@@ -1,0 +1,113 @@
+"""An edit of contracts against a lake that has loaded by the old ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from lake_builders import Lake, Sent
+
+import check_tables
+from eventlake.contract import ContractIndex
+from eventlake_aws.live_contracts import compare_with_lake, live_columns
+from tests.contract_builders import a_contract, a_schema
+
+TABLE = "events.payment_events"
+WHOLE = {"type": "integer"}
+LINES = {"type": "array", "items": {"type": "object", "properties": {"n": WHOLE}}}
+ROWS = pa.schema(
+    [
+        pa.field("event_name", pa.string()),
+        pa.field("net", pa.int64()),
+        pa.field("price", pa.decimal128(12, 2)),
+        pa.field("lines", pa.list_(pa.struct([("n", pa.int64()), ("old", pa.bool_())]))),
+        pa.field("at", pa.timestamp("us", tz="UTC")),
+    ]
+)
+
+
+def with_rows(lake: Lake) -> None:
+    table = lake.catalog.create_table(TABLE, schema=ROWS, location=f"{lake.settings.warehouse_uri}/events.db/payment")
+    table.append(pa.Table.from_pylist([{"event_name": "payment:order:gift"}], schema=ROWS))
+
+
+def compared(lake: Lake, *contracts: object) -> tuple[list[str], list[str]]:
+    findings = compare_with_lake(lake.clients, lake.settings, ContractIndex(contracts))  # type: ignore[arg-type]
+    return findings.notes, findings.refusals
+
+
+def test_columns_are_named_as_contracts_name_them(lake: Lake) -> None:
+    assert live_columns(lake.catalog, TABLE) is None
+    with_rows(lake)
+    assert live_columns(lake.catalog, TABLE) == {
+        "event_name": "string",
+        "net": "bigint",
+        "price": "decimal(12,2)",
+        "lines": "array<struct<n:bigint,old:boolean>>",
+        "at": "timestamp",
+    }
+
+
+def test_what_a_load_would_add_is_noted_and_what_it_would_refuse_is_a_fault(lake: Lake) -> None:
+    # given
+    old = {"net": WHOLE, "lines": LINES}
+    lake.define({"payment/order": a_schema(old)})
+    with_rows(lake)
+    notes, refusals = compared(lake, a_contract(old))
+    assert (refusals, [note for note in notes if "lines" in note or "net" in note]) == ([], [])
+    # when
+    deeper = {"type": "array", "items": {"type": "object", "properties": {"n": {"type": "string"}, "m": WHOLE}}}
+    notes, refusals = compared(lake, a_contract({"net": {"type": "number"}, "lines": deeper}))
+    # then
+    assert f"table {TABLE}: the next load adds lines[].m as bigint" in notes
+    assert [refusal.split("; ")[0] for refusal in refusals] == [
+        f"table {TABLE}: a load would refuse that net is bigint and would become double (contract payment/order.json)",
+        f"table {TABLE}: a load would refuse that lines[].n is bigint and would become string "
+        "(contract payment/order.json)",
+    ]
+    assert all("give the field a new name in the contract" in refusal for refusal in refusals)
+
+
+def test_what_has_landed_keeps_its_contract_and_its_name(lake: Lake) -> None:
+    # given: nothing has landed
+    names = ["payment:order", "payment:order:gift", "payment:order:never"]
+    lake.define({"payment/order": a_schema(x_event_names=names), "payment/refund": a_schema(key="payment/refund")})
+    notes, refusals = compared(lake, a_contract())
+    assert (len(notes), refusals) == (3, [])
+    # when
+    with_rows(lake)
+    lake.land([Sent("uuid-1", 1, event_subtype="refund")])
+    notes, refusals = compared(lake, a_contract())
+    # then
+    assert [refusal.split(";")[0] for refusal in refusals] == [
+        "contract payment/order: the event name payment:order:gift is listed no more",
+        "contract payment/refund: it is deployed and is no file any more: its events would go to events.uncontracted",
+    ]
+    assert any("payment:order:never" in note for note in notes)
+
+
+def test_a_deployed_contract_that_the_dialect_refuses_today_is_passed_over(lake: Lake) -> None:
+    lake.define({"payment/order": {"x-owner": "team-payments"}})
+    notes, refusals = compared(lake, a_contract())
+    assert refusals == []
+    assert "not compared with what is deployed: reading contract payment/order" in notes[0]
+
+
+def test_make_check_compares_with_the_lake_that_it_is_told_of(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given: the lake's own contracts, and a table that one of them cannot have
+    monkeypatch.setattr("sys.argv", ["check_tables.py"])
+    for name, value in {"LAKE_HOME": str(tmp_path), "LAKE_LIVE": "1", "LAKE_PREFIX": lake.settings.prefix}.items():
+        monkeypatch.setenv(name, value)
+    assert check_tables.main() == 0
+    assert "tables: 0 of the lake" in capsys.readouterr().out
+    wrong = pa.schema([pa.field("event_name", pa.int64())])
+    lake.catalog.create_table(TABLE, schema=wrong, location=f"{lake.settings.warehouse_uri}/events.db/payment")
+    # when
+    assert check_tables.main() == 1
+    # then
+    said = capsys.readouterr()
+    assert "fault: table events.payment_events: a load would refuse that event_name is bigint" in said.err
+    assert "tables: 1 of the lake" in said.out
