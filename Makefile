@@ -64,7 +64,7 @@ mute: ## hear no more of an open incident for a while: INCIDENT=... UNTIL=2026-1
 docs: ## where Data Docs open: what the gate said of each table and load
 	$(RUN) --with laptop -- scripts/show_docs.py
 
-contract: ## draft contracts for the event names of INPUT=file.ndjson[.gz]
+contract: ## draft contracts for the event names of INPUT=file.ndjson[.gz]; or put in what a crawl found: PATCH=s3://...
 	$(RUN) --with laptop -- scripts/draft_contracts.py
 
 bench: ## measure, and write bench/RESULTS.md [ONLY=load,stream] [BENCH_EVENTS=n] [BENCH_SECONDS=n]

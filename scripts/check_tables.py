@@ -27,9 +27,8 @@ from eventlake_aws.definitions_store import CURRENT_KEY
 from eventlake_aws.live_contracts import LiveFindings, compare_with_lake
 from laptop import entry
 from laptop.home import Home
-from laptop.lifecycle import emulator_answers
+from laptop.lifecycle import is_up
 from laptop.programs import adopt
-from laptop.supervision import Supervisor
 
 INCLUDE = Path(__file__).resolve().parent.parent / "include"
 NO_LAKE = "tables: not compared, no lake of this checkout runs (LIVE=1 asks for the one that the environment names)"
@@ -71,12 +70,6 @@ def _asked() -> bool:
     if text not in (None, "1"):
         raise TerminalError(f"reading LIVE: received {text!r}; valid is 1, or nothing")
     return text == "1"
-
-
-def is_up(home: Home) -> bool:
-    if Supervisor.running(home) is None and not home.composed_mark.exists():
-        return False
-    return home.env_file.exists() and emulator_answers(home.read_env()["AWS_ENDPOINT_URL"])
 
 
 def why_no_answer(settings: Settings) -> str | None:

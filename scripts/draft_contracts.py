@@ -1,4 +1,5 @@
 """`make contract INPUT=file.ndjson[.gz] [OUTPUT=folder]`: drafts contracts and suites for a person to edit.
+With PATCH instead of INPUT it puts fields that a crawl has found into contracts that there are (patch_contracts).
 
     python scripts/draft_contracts.py --input events.ndjson.gz --output include
 
@@ -11,11 +12,14 @@ import argparse
 import gzip
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy import read_definitions
 from eventlake.contract import ContractIndex, parse_contract
@@ -28,6 +32,8 @@ INCLUDE = CHECKOUT / "include"
 DRAFT_OWNER = "unowned"
 _GZIP_MAGIC = b"\x1f\x8b"
 _DRAFTS_AT_MOST = 2_000
+_PLAIN_LIST = re.compile(r"\[\n\s+([^\[\]{}]*?)\n\s+\]")
+_LINE_BREAK = re.compile(r",\n\s+")
 
 
 @dataclass
@@ -121,7 +127,13 @@ def read_lines(input_file: Path) -> Iterator[bytes]:
 
 def _write(path: Path, document: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(document_text(document), encoding="utf-8")
+
+
+def document_text(document: Mapping[str, Any]) -> str:
+    """JSON as the files of include/ are written: lists of plain values on one line."""
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    return _PLAIN_LIST.sub(lambda found: f"[{_LINE_BREAK.sub(', ', found[1])}]", text) + "\n"
 
 
 def report(drafted: Drafted, output_folder: Path) -> Iterable[str]:
@@ -141,14 +153,37 @@ def report(drafted: Drafted, output_folder: Path) -> Iterable[str]:
         yield "next: edit owner, descriptions, x-pii, required and bounds in the drafts, then run `make check`"
 
 
+def patch(source: str, folders: list[Path]) -> int:
+    # it looks for a lake that runs, which drafting has no need of
+    from laptop.home import Home
+    from patch_contracts import apply_patches
+
+    try:
+        # drafts of a lake alone lie in its own folder
+        for line in apply_patches(source, [*folders, Home.from_env(os.environ).folder]):
+            print(line)
+    except (LakeError, BotoCoreError, ClientError) as error:
+        print(f"make contract: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    print("next: say in each field what it is, look at x-pii and format, then run `make check`")
+    return 0
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="draft contracts and suites from events")
     parser.add_argument("--input", type=Path, default=os.environ.get("LAKE_INPUT") or None)
     parser.add_argument("--output", type=Path, default=os.environ.get("LAKE_OUTPUT") or INCLUDE)
+    parser.add_argument("--patch", default=os.environ.get("LAKE_PATCH") or None, metavar="URI, FILE or FOLDER")
     parser.add_argument("--known", action="append", type=Path, metavar="FOLDER", help="where definitions lie already")
     options = parser.parse_args(arguments)
+    if options.patch is not None:
+        return patch(options.patch, [options.output])
     if options.input is None:
-        print("make contract: which events? Say INPUT=file.ndjson or INPUT=file.ndjson.gz", file=sys.stderr)
+        print(
+            "make contract: which events? Say INPUT=file.ndjson or INPUT=file.ndjson.gz, or PATCH=s3://... for the "
+            "fields that a crawl has found",
+            file=sys.stderr,
+        )
         return 2
     known_folders = list(dict.fromkeys([*(options.known or [INCLUDE]), options.output]))
     try:

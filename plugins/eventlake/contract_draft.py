@@ -20,6 +20,7 @@ from eventlake.admission import ENVELOPE_FIELDS, LONGEST_EVENT_NAME
 from eventlake.contract import Contract
 from eventlake.contract_terms import FIELD_NAME, NAME_PART, RESERVED_NAMES
 from eventlake.errors import LakeError
+from eventlake.patterns import FORMAT_PATTERNS, python_pattern
 from eventlake.row_rules import is_of_type, unchecked_rules
 from eventlake.table_evolution import plan_evolution
 from eventlake.table_schema import DEEPEST_LEVEL, JSON_TEXT, MOST_LEAVES, contract_columns
@@ -29,7 +30,7 @@ _MOST_NAMES = MOST_LEAVES
 _MOST_NAMES_REMEMBERED = 10 * _MOST_NAMES
 
 # an integer that a double would round: it may be a bigint, but not in one column with fractions
-_BEYOND_DOUBLES = "integer beyond doubles"
+BEYOND_DOUBLES = "integer beyond doubles"
 
 _PERSONAL = frozenset(
     {"email", "mail", "phone", "mobile", "ip", "address", "street", "birthday", "birthdate", "firstname", "lastname"}
@@ -37,6 +38,7 @@ _PERSONAL = frozenset(
 _PERSONAL_PAIRS = frozenset(
     {("first", "name"), ("last", "name"), ("full", "name"), ("birth", "date"), ("user", "name")}
 )
+_FORMATS = {name: python_pattern(pattern) for name, pattern in FORMAT_PATTERNS.items()}
 _WORD = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+")
 
 
@@ -49,6 +51,8 @@ class Seen:
     fields: dict[str, Seen] = field(default_factory=dict)
     items: Seen | None = None
     names_left_out: int = 0
+    # the formats that every text so far has
+    formats: frozenset[str] = frozenset(_FORMATS)
 
     def add(self, value: Any, level: int = 0) -> None:
         """Take in one value as `parse_event` gives it; `level` is how many names led here."""
@@ -57,7 +61,9 @@ class Seen:
         self.count += 1
         kind = _kind(value)
         self.kinds.add(kind)
-        if kind == "object" and level < DEEPEST_LEVEL:
+        if kind == "string" and self.formats:
+            self.formats = frozenset(name for name in self.formats if _FORMATS[name].search(value))
+        elif kind == "object" and level < DEEPEST_LEVEL:
             for name, inner in value.items():
                 known = self.fields.get(name)
                 if known is None:
@@ -210,12 +216,13 @@ def _properties(seen: Seen, level: int, *, top: bool = False) -> dict[str, dict[
         if folded not in best or inner.count > seen.fields[best[folded]].count:
             best[folded] = name
     kept = set(sorted(best.values(), key=lambda name: (-seen.fields[name].count, name))[:_MOST_NAMES])
-    return {name: _schema(name, inner, level) for name, inner in seen.fields.items() if name in kept}
+    return {name: draft_field(name, inner, level) for name, inner in seen.fields.items() if name in kept}
 
 
-def _schema(name: str, seen: Seen, level: int) -> dict[str, Any]:
+def draft_field(name: str, seen: Seen, level: int) -> dict[str, Any]:
+    """The property of one field; `level` is how many names lead to it, its own included."""
     schema = _shape(seen, level)
-    if _is_personal(name):
+    if is_personal(name):
         schema["x-pii"] = "personal"
     return schema
 
@@ -225,7 +232,7 @@ def _shape(seen: Seen, level: int) -> dict[str, Any]:
     kinds = seen.kinds
     if kinds <= {"integer", "number"} and len(kinds) == 2:
         return {"type": "number"}
-    if kinds <= {"integer", _BEYOND_DOUBLES} and kinds:
+    if kinds <= {"integer", BEYOND_DOUBLES} and kinds:
         return {"type": "integer"}
     if len(kinds) != 1 or JSON_TEXT in kinds:
         return {}
@@ -251,6 +258,7 @@ def _merge(into: Seen, other: Seen) -> None:
     into.count += other.count
     into.kinds |= other.kinds
     into.names_left_out += other.names_left_out
+    into.formats &= other.formats
     for name, inner in other.fields.items():
         _merge(into.fields.setdefault(name, Seen()), inner)
     if other.items is not None:
@@ -266,7 +274,7 @@ def _kind(value: Any) -> str:
     if isinstance(value, int):
         if not is_of_type(value, "integer"):
             return JSON_TEXT
-        return "integer" if int(float(value)) == value else _BEYOND_DOUBLES
+        return "integer" if int(float(value)) == value else BEYOND_DOUBLES
     if isinstance(value, Decimal):
         return "number" if is_of_type(value, "number") and Decimal(repr(float(value))) == value else JSON_TEXT
     if isinstance(value, str):
@@ -274,7 +282,7 @@ def _kind(value: Any) -> str:
     return "object" if isinstance(value, Mapping) else "array"
 
 
-def _is_personal(name: str) -> bool:
+def is_personal(name: str) -> bool:
     """A first guess from the name, for the person who edits the draft."""
     words = [word.lower() for word in _WORD.findall(name)]
     return bool(_PERSONAL.intersection(words)) or any(pair in _PERSONAL_PAIRS for pair in pairwise(words))

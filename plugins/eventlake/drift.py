@@ -1,50 +1,37 @@
-"""What the crawler saw against what the contracts say: new fields, changed types, types that came or went.
+"""What the crawlers saw against what the contracts say: fields and types that are new, missing or other than agreed.
 
-The crawler guesses from samples, so it reports and never decides: an additive line comes with the patch of the contract
-that a person may merge, a breaking one with an alert. Does not belong here: asking the catalog (`crawl_report`).
+The crawler guesses from samples, so it reports and never decides: an additive line comes with a patch of the contract
+(contract_patch), a breaking one with an alert. Compared is one subtype's folders of the last days with its own
+contract: what came once, long ago, is no news.
+
+Belongs here: the comparison, and how far lines of raw outweigh a crawler's guess. Does not belong here: asking the
+catalog (`crawl_report`), the crawler's words for types (crawled_types).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
 
-# what every event has, whatever its contract says, and the folders' names
-ENVELOPE_FIELDS = frozenset(
-    {
-        "event_uuid",
-        "event_name",
-        "created_at",
-        "producer",
-        "created_datetime",
-        "event_type",
-        "event_subtype",
-        "event_detail",
-        "_lake",
-        "year",
-        "month",
-        "day",
-    }
-)
+from eventlake.contract import Contract, ContractIndex
+from eventlake.contract_draft import BEYOND_DOUBLES, Seen
+from eventlake.contract_terms import EACH_ITEM, FIELD_NAME, KINDS, RESERVED_NAMES, Field, Path, path_text
+from eventlake.crawled_types import CrawledType, crawled_type
+from eventlake.table_schema import JSON_TEXT, json_text_paths
 
-# what a crawler may say of a JSON value, by the JSON type that the contract says
-_SEEN_AS = {
-    "string": frozenset({"string", "timestamp", "date", "char", "varchar"}),
-    "integer": frozenset({"tinyint", "smallint", "int", "bigint"}),
-    "number": frozenset({"tinyint", "smallint", "int", "bigint", "float", "double", "decimal"}),
-    "boolean": frozenset({"boolean"}),
-    "object": frozenset({"struct", "map"}),
-    "array": frozenset({"array"}),
-}
+# what every event has whatever its contract says, what no contract may name, and the folders' names
+_NOT_OF_CONTRACTS = RESERVED_NAMES | {"year", "month", "day"}
+
+Subtype = tuple[str, str]
 
 
 class DriftKind(StrEnum):
     NEW_FIELD = "new_field"
+    MISSING_FIELD = "missing_field"
     CHANGED_TYPE = "changed_type"
     VANISHED_TYPE = "vanished_type"
+    VANISHED_SUBTYPE = "vanished_subtype"
     NEW_TYPE = "new_type"
 
 
@@ -56,6 +43,8 @@ class DriftSeverity(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class DriftLine:
+    """`field` is a path as people write it (`lines[].net`), its last name in lower case where only a crawler saw it."""
+
     event_type: str
     event_subtype: str
     field: str
@@ -64,119 +53,143 @@ class DriftLine:
     seen: str
     expected: str
 
+    @property
+    def subtype(self) -> Subtype:
+        return self.event_type, self.event_subtype
+
+    @property
+    def path(self) -> Path:
+        return tuple(self.field.replace(EACH_ITEM, f".{EACH_ITEM}").split("."))
+
 
 @dataclass(frozen=True)
-class CrawledTable:
-    """One table of the crawler: the columns of an event type, and which subtypes its folders name."""
+class CrawledSubtype:
+    """The fields that the folders of one type and subtype show, by their names in lower case."""
 
     event_type: str
-    subtypes: tuple[str, ...]
-    columns: Mapping[str, str]
+    event_subtype: str
+    fields: Mapping[str, CrawledType]
 
 
 def find_drift(
-    crawled: Iterable[CrawledTable], contracts: Mapping[str, Mapping[str, Any]], seen_before: Iterable[str] = ()
+    crawled: Iterable[CrawledSubtype], contracts: ContractIndex, seen_before: Iterable[Subtype] = ()
 ) -> list[DriftLine]:
-    """Lines in order of type and field. `seen_before`: event types that the crawl before this one saw."""
+    """Lines in order of type and field. `seen_before`: what the crawl before this one saw."""
     lines: list[DriftLine] = []
-    types_now: set[str] = set()
-    for table in crawled:
-        types_now.add(table.event_type)
-        prefix = f"{table.event_type}/"
-        schemas = {name.removeprefix(prefix): one for name, one in contracts.items() if name.startswith(prefix)}
-        lines.extend(_new_names(table, schemas))
-        if schemas:
-            lines.extend(_field_lines(table, schemas))
-    lines += [
-        DriftLine(gone, "", "", DriftKind.VANISHED_TYPE, DriftSeverity.NOTICE, "no folder", "seen by the last crawl")
-        for gone in set(seen_before) - types_now
-    ]
-    return sorted(lines)
-
-
-def contract_patches(lines: Iterable[DriftLine], contracts: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """What a person may merge into a contract, by contract name: the new fields as JSON Schema properties."""
-    patches: dict[str, Any] = {}
-    for line in lines:
-        if line.kind is not DriftKind.NEW_FIELD:
-            continue
-        # a crawled table is a type's; which subtype sends the field, only a person knows: all are offered
-        for name in sorted(name for name in contracts if name.split("/")[0] == line.event_type):
-            property_patch = json_schema_of(line.seen) | {"description": "", "x-pii": "none"}
-            patches.setdefault(name, {"properties": {}})["properties"][line.field] = property_patch
-    return patches
-
-
-def json_schema_of(glue_type: str) -> dict[str, Any]:
-    """A crawled column type as JSON Schema; what cannot be said stays open."""
-    glue_type = glue_type.strip()
-    if glue_type.startswith("array<"):
-        return {"type": "array", "items": json_schema_of(_inside(glue_type))}
-    if glue_type.startswith("struct<"):
-        members = dict(_members(_inside(glue_type)))
-        return {"type": "object", "properties": {name: json_schema_of(member) for name, member in members.items()}}
-    base = _base(glue_type)
-    for json_type in ("boolean", "integer", "number", "string"):
-        if base in _SEEN_AS[json_type]:
-            return {"type": json_type}
-    return {}
-
-
-def _new_names(table: CrawledTable, schemas: Mapping[str, Any]) -> Iterator[DriftLine]:
-    for subtype in table.subtypes:
-        if subtype not in schemas:
+    now: set[Subtype] = set()
+    for one in crawled:
+        now.add((one.event_type, one.event_subtype))
+        contract = contracts.find(one.event_type, one.event_subtype)
+        if contract is None:
             # its events can be queried already, in events.uncontracted
-            yield DriftLine(
-                table.event_type, subtype, "", DriftKind.NEW_TYPE, DriftSeverity.ADDITIVE, "a folder", "a contract"
-            )
+            lines.append(_line(one, (), DriftKind.NEW_TYPE, DriftSeverity.ADDITIVE, "a folder", "a contract"))
+        else:
+            texts = json_text_paths(contracts.of_type(one.event_type))
+            lines += _Comparison(contract, texts).fields((), contract.fields, one.fields)
+    return sorted([*lines, *_vanished(now, seen_before)])
 
 
-def _field_lines(table: CrawledTable, schemas: Mapping[str, Mapping[str, Any]]) -> Iterator[DriftLine]:
-    known: dict[str, set[str]] = {}
-    for schema in schemas.values():
-        for name, declared in schema.get("properties", {}).items():
-            known.setdefault(name.lower(), set()).update(_json_types(declared))
-    keeps_others = any(schema.get("x-other-fields") for schema in schemas.values())
-    for column, seen in table.columns.items():
-        if column in ENVELOPE_FIELDS:
-            continue
-        if column not in known:
-            severity = DriftSeverity.NOTICE if keeps_others else DriftSeverity.ADDITIVE
-            yield DriftLine(table.event_type, "", column, DriftKind.NEW_FIELD, severity, seen, "no such field")
-        elif not _fits(seen, known[column]):
-            expected = " or ".join(sorted(known[column]))
-            yield DriftLine(
-                table.event_type, "", column, DriftKind.CHANGED_TYPE, DriftSeverity.BREAKING, seen, expected
-            )
+def _line(
+    one: CrawledSubtype | Contract, path: Path, kind: DriftKind, severity: DriftSeverity, seen: str, expected: str
+) -> DriftLine:
+    return DriftLine(one.event_type, one.event_subtype, path_text(path), kind, severity, seen, expected)
 
 
-def _fits(seen: str, json_types: set[str]) -> bool:
-    """No type said: anything fits."""
-    base = _base(seen)
-    return not json_types or any(base in _SEEN_AS.get(json_type, frozenset()) for json_type in json_types)
+def _vanished(now: set[Subtype], before: Iterable[Subtype]) -> Iterator[DriftLine]:
+    """A type that is gone takes its subtypes along, in one line."""
+    types = {event_type for event_type, _ in now}
+    gone = {pair for pair in before if pair not in now and pair[1]}
+    said = ("no folder", "seen by the last crawl")
+    for event_type in {each for each, _ in before} - types:
+        yield DriftLine(event_type, "", "", DriftKind.VANISHED_TYPE, DriftSeverity.NOTICE, *said)
+    for event_type, event_subtype in gone:
+        if event_type in types:
+            yield DriftLine(event_type, event_subtype, "", DriftKind.VANISHED_SUBTYPE, DriftSeverity.NOTICE, *said)
 
 
-def _json_types(declared: Mapping[str, Any]) -> set[str]:
-    types = declared.get("type", [])
-    named = {types} if isinstance(types, str) else set(types)
-    return named - {"null"}
+class _Comparison:
+    """One contract with what was seen, level by level. What the table keeps as JSON text is not looked into."""
+
+    def __init__(self, contract: Contract, text_paths: frozenset[Path]) -> None:
+        self._contract = contract
+        self._text_paths = text_paths
+
+    def fields(self, above: Path, declared: Iterable[Field], seen: Mapping[str, CrawledType]) -> Iterator[DriftLine]:
+        known = {field.name.lower(): field for field in declared}
+        for name, kind in seen.items():
+            if name in known:
+                yield from self._value((*above, known[name].name), known[name], kind)
+            elif above or name not in _NOT_OF_CONTRACTS:
+                severity = self._severity_of_new(above, name)
+                yield self._told((*above, name), DriftKind.NEW_FIELD, severity, str(kind), "no such field")
+        for name, field in known.items():
+            if name not in seen:
+                # an optional field may well be in what the crawler did not read, or in no event of these days
+                severity = DriftSeverity.BREAKING if field.required else DriftSeverity.NOTICE
+                expected = f"a required {field.kind}" if field.required else f"an optional {field.kind}"
+                yield self._told((*above, field.name), DriftKind.MISSING_FIELD, severity, "no such field", expected)
+
+    def _severity_of_new(self, above: Path, name: str) -> DriftSeverity:
+        """Nothing is lost, or nothing can be done: a notice."""
+        kept = not above and self._contract.keeps_other_fields
+        return DriftSeverity.NOTICE if kept or not FIELD_NAME.fullmatch(name) else DriftSeverity.ADDITIVE
+
+    def _value(self, path: Path, field: Field, seen: CrawledType) -> Iterator[DriftLine]:
+        if field.kind == JSON_TEXT or path in self._text_paths:
+            return
+        if not seen.is_a(field.kind):
+            yield self._told(path, DriftKind.CHANGED_TYPE, DriftSeverity.BREAKING, str(seen), field.kind)
+        elif field.kind == "object" and seen.fields:
+            yield from self.fields(path, field.fields, seen.fields)
+        elif field.items is not None and seen.items is not None:
+            yield from self._value((*path, EACH_ITEM), field.items, seen.items)
+
+    def _told(self, path: Path, kind: DriftKind, severity: DriftSeverity, seen: str, expected: str) -> DriftLine:
+        return _line(self._contract, path, kind, severity, seen, expected)
 
 
-def _base(glue_type: str) -> str:
-    return re.split(r"[<(]", glue_type.strip().lower(), maxsplit=1)[0]
+def weighed(lines: Iterable[DriftLine], samples: Mapping[Subtype, Seen]) -> list[DriftLine]:
+    """The lines, with a breaking one as a notice where lines of raw say that the crawler guessed wrong.
+
+    A crawler calls a text what is always null in a folder, or the items of an array that is always empty, and it may
+    not have read the file that holds a field. `samples`: what some lines of a subtype hold.
+    """
+    return sorted(_weighed(line, samples.get(line.subtype)) for line in lines)
 
 
-def _inside(glue_type: str) -> str:
-    return glue_type[glue_type.index("<") + 1 : glue_type.rindex(">")]
+def _weighed(line: DriftLine, sample: Seen | None) -> DriftLine:
+    if line.severity is not DriftSeverity.BREAKING or sample is None or not sample.count:
+        return line
+    found = seen_at(sample, line.path)
+    kinds = found.kinds if found is not None else set()
+    if line.kind is DriftKind.MISSING_FIELD and kinds:
+        return replace(line, severity=DriftSeverity.NOTICE, seen="in lines of raw, not by the crawler")
+    if line.kind is DriftKind.CHANGED_TYPE and _may_be_nothing(line) and kinds <= _KINDS_AS.get(line.expected, set()):
+        held = " and ".join(sorted(kinds)) or "nothing"
+        told = f"{line.seen}; {sample.count} lines of raw hold {held} there"
+        return replace(line, severity=DriftSeverity.NOTICE, seen=told)
+    return line
 
 
-def _members(text: str) -> Iterator[tuple[str, str]]:
-    """`a:string,b:struct<c:int>` as pairs, splitting only where no bracket is open."""
-    depth, start = 0, 0
-    for position, sign in enumerate(f"{text},"):
-        depth += {"<": 1, "(": 1, ">": -1, ")": -1}.get(sign, 0)
-        if sign == "," and depth == 0:
-            name, _, member = text[start:position].partition(":")
-            if name:
-                yield name, member
-            start = position + 1
+def _may_be_nothing(line: DriftLine) -> bool:
+    """Whether all that does not fit is what a crawler says of nothing."""
+    return {word for word in line.seen.split(" or ") if not crawled_type(word).is_a(line.expected)} == {"string"}
+
+
+_KINDS_AS = {kind: {kind} for kind in KINDS} | {
+    "integer": {"integer", BEYOND_DOUBLES},
+    "number": {"integer", "number", BEYOND_DOUBLES},
+}
+
+
+def seen_at(sample: Seen, path: Path) -> Seen | None:
+    """What lies at a path, its names in any case."""
+    found: Seen | None = sample
+    for part in path:
+        if found is None:
+            return None
+        if part == EACH_ITEM:
+            found = found.items
+        else:
+            found = next((inner for name, inner in found.fields.items() if name.lower() == part.lower()), None)
+    return found

@@ -17,6 +17,8 @@ from eventlake_airflow.schedules import SETTINGS
 
 DRIFT = Incident("raw breaks a contract", "raw", "raw", "docs/runbooks/contract-drift.md")
 BREAKING = "breaking"
+SEVERITIES = (BREAKING, "additive", "notice")
+MISSING = "missing_field"
 MOST_LINES = 200
 
 log = logging.getLogger(__name__)
@@ -30,16 +32,37 @@ def report_drift() -> dict[str, Any]:
 
     log.info(json.dumps({"decision": "drop_repeated_columns", "tables": drop_repeated_columns(aws_clients())}))
     report = report_crawl(aws_clients(), SETTINGS, run_id=get_current_context()["dag_run"].run_id, now=now())
-    for line in report["lines"][:MOST_LINES]:
+    # the worst first: the log and the answer hold so many, control.crawls holds all
+    lines = sorted(report["lines"], key=lambda line: SEVERITIES.index(line["severity"]))
+    for line in lines[:MOST_LINES]:
         log.info(json.dumps({"drift": line}))
-    for name, patch in report["patches"].items():
-        log.info(json.dumps({"contract": name, "patch": patch}))
-    breaking = [line for line in report["lines"] if line["severity"] == BREAKING]
+    for name, uri in report["patches"].items():
+        log.info(json.dumps({"contract": name, "patch": uri}))
+    for name, reason in report["left_out"].items():
+        log.info(json.dumps({"field": name, "no_patch": reason}))
+    breaking = [line for line in lines if line["severity"] == BREAKING]
     if breaking:
-        named = [f"{line['event_type']}.{line['field']} is {line['seen']}, not {line['expected']}" for line in breaking]
-        tell(DRIFT, Severity.MEDIUM, count=len(breaking), counted="fields", detail="; ".join(named))
+        tell(DRIFT, Severity.MEDIUM, count=len(breaking), counted="fields", detail="; ".join(map(_in_words, breaking)))
     else:
         settle(DRIFT)
+    note(_summary(report))
+    return report | {"lines": lines[:MOST_LINES]}
+
+
+def _in_words(line: dict[str, Any]) -> str:
+    field = f"{line['event_type']}/{line['event_subtype']} {line['field']}"
+    if line["kind"] == MISSING:
+        return f"{field} did not come, {line['expected']}"
+    return f"{field} is {line['seen']}, not {line['expected']}"
+
+
+def _summary(report: dict[str, Any]) -> str:
+    """The run's note. The patches of a run lie in one folder, so one of their addresses says where all are."""
     drift = f"{report['additive']} additive, {report['breaking']} breaking" if report["lines"] else "none"
-    note(f"Crawled {report['tables']} event types. Drift against the contracts: {drift}.")
-    return report | {"lines": report["lines"][:MOST_LINES]}
+    text = f"Crawled {report['tables']} event types. Drift against the contracts: {drift}."
+    if report["patches"]:
+        name, uri = next(iter(report["patches"].items()))
+        text += (
+            f" Patches of {len(report['patches'])} contracts: make contract PATCH={uri.removesuffix(f'{name}.json')}"
+        )
+    return text

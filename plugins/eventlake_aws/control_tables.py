@@ -121,6 +121,7 @@ _COLUMNS: Mapping[str, Sequence[tuple[str, pa.DataType]]] = {
         ("seen", pa.string()),
         ("expected", pa.string()),
         ("crawled_at", _TIME),
+        ("patch_uri", pa.string()),  # of a new field: the patch of the contract that has it
     ),
     RELEASES: (
         ("release_id", pa.string()),  # the load that took the landings, or the name of the decision against them

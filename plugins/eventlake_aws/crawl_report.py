@@ -1,66 +1,101 @@
-"""What the crawlers wrote into the catalog, compared with the contracts in force and kept in control.crawls."""
+"""What the crawlers wrote into the catalog, compared with the contracts in force and kept in control.crawls.
+
+A partition of a crawled table has the columns of its own folder, and its first key is the subtype: so a field that is
+new is told of the subtype that sends it. What a crawler guesses is held against some lines of raw.
+
+Belongs here: reading catalog, lines and contracts, writing rows and patches. Does not belong here: what is drift
+(eventlake.drift), what a patch says (eventlake.contract_patch).
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from pyiceberg.catalog.glue import GlueCatalog
 
-from eventlake.drift import CrawledTable, DriftLine, DriftSeverity, contract_patches, find_drift
+from eventlake.contract import ContractIndex, parse_contract
+from eventlake.contract_draft import Seen
+from eventlake.contract_patch import Patches, draft_patches
+from eventlake.crawled_types import CrawledType, crawled_type, merged
+from eventlake.drift import CrawledSubtype, DriftKind, DriftLine, DriftSeverity, Subtype, find_drift, weighed
 from eventlake.settings import RAW_DATABASE, Settings
-from eventlake_aws.bucket_listing import list_folders
 from eventlake_aws.clients import Clients
 from eventlake_aws.control_tables import CRAWLS, append_rows, read_rows
 from eventlake_aws.definitions_store import current_definitions
 from eventlake_aws.iceberg_catalog import open_catalog
+from eventlake_aws.raw_sample import sampled
 from eventlake_aws.row_filters import equals
 
 _LOG = logging.getLogger(__name__)
-# a row of control.crawls that only says: this type was there
+# a row of control.crawls that only says: this type and subtype was there
 _SEEN = "type_seen"
-_FOLDER = re.compile(r"s3a?://[^/]+/(?P<area>raw|late)/event_type=(?P<event_type>[^/]+)/?")
+_FOLDER = re.compile(r"s3a?://(?P<bucket>[^/]+)/(?:raw|late)/event_type=(?P<event_type>[^/]+)/?")
+# older folders tell of contracts that were
+DAYS_LOOKED_AT = 7
+PATCHES_PREFIX = "control/contract-patches/"
 
 
 def report_crawl(clients: Clients, settings: Settings, *, run_id: str, now: datetime) -> dict[str, Any]:
-    """Lines of drift, ready patches for what is additive, and how much is breaking. Kept once a run."""
-    definitions = current_definitions(clients, settings)
+    """Lines of drift, patches for what is additive, and how much is breaking. Kept once a run."""
+    schemas = current_definitions(clients, settings).contracts
+    contracts = ContractIndex(parse_contract(name, schema) for name, schema in schemas.items())
     catalog = open_catalog(settings)
-    crawled = _crawled_tables(clients, settings)
-    before = _types_seen_before(catalog, settings, run_id)
-    lines = find_drift(crawled, definitions.contracts, before)
+    # an event may be a day ahead of its arrival
+    days = [now.date() + timedelta(days=1 - age) for age in range(DAYS_LOOKED_AT + 2)]
+    crawled = _crawled(clients, settings, days)
+    lines = find_drift(crawled, contracts, _seen_before(catalog, settings, run_id))
+    samples = _samples(clients, settings, lines, days)
+    lines = weighed(lines, samples)
+    patches = draft_patches(lines, contracts, samples, f"{now:%Y-%m-%d}")
+    uris = _write_patches(clients, settings, run_id, patches)
     if not read_rows(catalog, settings, CRAWLS, equals("run_id", run_id), ("run_id",)):
-        append_rows(catalog, settings, CRAWLS, _rows(lines, crawled, run_id, now))
+        append_rows(catalog, settings, CRAWLS, _rows(lines, uris, crawled, run_id, now))
     severities = Counter(line.severity for line in lines)
-    answer = {
-        "tables": len(crawled),
+    types = len({one.event_type for one in crawled})
+    _LOG.info(json.dumps({"decision": "report_crawl", "types": types, "severities": severities}))
+    return {
+        "tables": types,
         "lines": [asdict(line) for line in lines],
         "breaking": severities[DriftSeverity.BREAKING],
         "additive": severities[DriftSeverity.ADDITIVE],
-        "patches": contract_patches(lines, definitions.contracts),
+        "patches": uris,
+        "left_out": patches.left_out,
     }
-    _LOG.info(json.dumps({"decision": "report_crawl", "tables": len(crawled), "severities": severities}))
-    return answer
 
 
-def _crawled_tables(clients: Clients, settings: Settings) -> list[CrawledTable]:
-    """Raw and late tables of one type are one: the same events, told apart by age only."""
-    columns: dict[str, dict[str, str]] = defaultdict(dict)
+def _patches_prefix(run_id: str) -> str:
+    # a run's id holds signs that a shell and a URI would have to be told about
+    return f"{PATCHES_PREFIX}{re.sub(r'[^A-Za-z0-9_-]+', '-', run_id)}/"
+
+
+def _crawled(clients: Clients, settings: Settings, days: Sequence[date]) -> list[CrawledSubtype]:
+    """Raw and late folders of one subtype are one: the same events, told apart by age only."""
+    found: dict[Subtype, dict[str, CrawledType]] = {}
     for table in _glue_tables(clients, RAW_DATABASE):
-        found = _FOLDER.fullmatch(table.get("StorageDescriptor", {}).get("Location", ""))
-        if found is not None:
-            for column in table["StorageDescriptor"]["Columns"]:
-                columns[found["event_type"]].setdefault(column["Name"], column["Type"])
-    return [
-        CrawledTable(event_type, _subtypes(clients, settings, event_type), dict(sorted(seen.items())))
-        for event_type, seen in sorted(columns.items())
-    ]
+        folder = _FOLDER.fullmatch(table.get("StorageDescriptor", {}).get("Location", ""))
+        if folder is None or folder["bucket"] != settings.raw_bucket:
+            continue
+        keys = [key["Name"] for key in table.get("PartitionKeys", [])]
+        for partition in _partitions(clients, table["Name"], days):
+            values = dict(zip(keys, partition["Values"], strict=False))
+            if (values.get("year"), values.get("month"), values.get("day")) in {_parts(day) for day in days}:
+                fields = found.setdefault((folder["event_type"], values.get("event_subtype", "")), {})
+                _add_columns(fields, partition["StorageDescriptor"]["Columns"])
+    return [CrawledSubtype(*pair, dict(sorted(fields.items()))) for pair, fields in sorted(found.items())]
+
+
+def _add_columns(fields: dict[str, CrawledType], columns: Iterable[Mapping[str, str]]) -> None:
+    for column in columns:
+        kind = crawled_type(column["Type"])
+        name = column["Name"].lower()
+        fields[name] = merged(fields[name], kind) if name in fields else kind
 
 
 def _glue_tables(clients: Clients, database: str) -> Iterator[dict[str, Any]]:
@@ -68,27 +103,72 @@ def _glue_tables(clients: Clients, database: str) -> Iterator[dict[str, Any]]:
         yield from page["TableList"]
 
 
-def _subtypes(clients: Clients, settings: Settings, event_type: str) -> tuple[str, ...]:
-    folders = {
-        folder.rstrip("/").rpartition("event_subtype=")[2]
-        for area in ("raw", "late")
-        for folder in list_folders(clients.s3, settings.raw_bucket, f"{area}/event_type={event_type}/")
+def _partitions(clients: Clients, table: str, days: Sequence[date]) -> Iterator[dict[str, Any]]:
+    """Those of the days' months: the catalog holds years."""
+    months = sorted({(f"{day:%Y}", f"{day:%m}") for day in days})
+    expression = " OR ".join(f"(year = '{year}' AND month = '{month}')" for year, month in months)
+    pages = clients.glue.get_paginator("get_partitions").paginate(
+        DatabaseName=RAW_DATABASE, TableName=table, Expression=expression
+    )
+    for page in pages:
+        yield from page["Partitions"]
+
+
+def _parts(day: date) -> tuple[str, str, str]:
+    return f"{day:%Y}", f"{day:%m}", f"{day:%d}"
+
+
+def _samples(
+    clients: Clients, settings: Settings, lines: Iterable[DriftLine], days: Sequence[date]
+) -> dict[Subtype, Seen]:
+    """Of the subtypes of which there is more to say than that something optional did not come."""
+    wanted = {
+        line.subtype for line in lines if line.kind is DriftKind.NEW_FIELD or line.severity is DriftSeverity.BREAKING
     }
-    return tuple(sorted(folders))
+    return {pair: sampled(clients, settings, *pair, days) for pair in sorted(wanted)}
 
 
-def _types_seen_before(catalog: GlueCatalog, settings: Settings, run_id: str) -> list[str]:
-    """Event types of the last crawl that is not this one."""
-    rows = read_rows(catalog, settings, CRAWLS, equals("kind", _SEEN), ("run_id", "event_type", "crawled_at", "kind"))
+def _write_patches(clients: Clients, settings: Settings, run_id: str, patches: Patches) -> dict[str, str]:
+    """Each where a person finds it; gives the addresses by contract."""
+    uris: dict[str, str] = {}
+    for name, patch in sorted(patches.by_contract.items()):
+        key = f"{_patches_prefix(run_id)}{name}.json"
+        body = json.dumps(patch, indent=2, ensure_ascii=False).encode() + b"\n"
+        clients.s3.put_object(Bucket=settings.lake_bucket, Key=key, Body=body, ContentType="application/json")
+        uris[name] = f"s3://{settings.lake_bucket}/{key}"
+    return uris
+
+
+def _seen_before(catalog: GlueCatalog, settings: Settings, run_id: str) -> list[Subtype]:
+    """What the last crawl that is not this one saw."""
+    columns = ("run_id", "event_type", "event_subtype", "crawled_at", "kind")
+    rows = read_rows(catalog, settings, CRAWLS, equals("kind", _SEEN), columns)
     others = [row for row in rows if row["run_id"] != run_id]
     if not others:
         return []
     last = max(others, key=lambda row: row["crawled_at"])["run_id"]
-    return [row["event_type"] for row in others if row["run_id"] == last]
+    return [(row["event_type"], row["event_subtype"] or "") for row in others if row["run_id"] == last]
 
 
 def _rows(
-    lines: Sequence[DriftLine], crawled: Sequence[CrawledTable], run_id: str, now: datetime
+    lines: Sequence[DriftLine],
+    uris: Mapping[str, str],
+    crawled: Sequence[CrawledSubtype],
+    run_id: str,
+    now: datetime,
 ) -> list[dict[str, Any]]:
-    seen = [{"kind": _SEEN, "severity": DriftSeverity.NOTICE, "event_type": table.event_type} for table in crawled]
-    return [row | {"run_id": run_id, "crawled_at": now} for row in (*map(asdict, lines), *seen)]
+    """`patch_uri` is on the lines that their patch is about."""
+    told = [
+        asdict(line) | ({"patch_uri": uris.get("/".join(line.subtype))} if line.kind is DriftKind.NEW_FIELD else {})
+        for line in lines
+    ]
+    seen = [
+        {
+            "kind": _SEEN,
+            "severity": DriftSeverity.NOTICE,
+            "event_type": one.event_type,
+            "event_subtype": one.event_subtype,
+        }
+        for one in crawled
+    ]
+    return [row | {"run_id": run_id, "crawled_at": now} for row in (*told, *seen)]

@@ -170,6 +170,13 @@ def wait_for(is_ready: Callable[[], bool], what: str, supervisor: Supervisor) ->
         time.sleep(LOOK_EVERY_SECONDS)
 
 
+def is_up(home: Home) -> bool:
+    """Whether the lake of this folder runs, in containers or not, and its AWS answers."""
+    if Supervisor.running(home) is None and not home.composed_mark.exists():
+        return False
+    return home.env_file.exists() and emulator_answers(home.read_env()["AWS_ENDPOINT_URL"])
+
+
 def emulator_answers(endpoint_url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{endpoint_url}/_ministack/health", timeout=5) as answer:

@@ -1,4 +1,4 @@
-"""What is done beside the loads: rollups planned and published, sweeps, audits of retention, crawls."""
+"""What is done beside the loads: rollups planned and published, sweeps, audits of retention."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from eventlake.retention import SMALLEST_TRANSITION_BYTES
 from eventlake.rollup_plan import sources_text
 from eventlake.settings import Settings
 from eventlake_aws.clients import Clients
-from eventlake_aws.control_tables import CRAWLS, VALIDATIONS
-from eventlake_aws.crawl_report import report_crawl
+from eventlake_aws.control_tables import VALIDATIONS
 from eventlake_aws.publish import JOB_RUN_ID_PROPERTY, main_snapshot_id
 from eventlake_aws.quarantine_rows import append_quarantine, open_identities, resolve_loaded
 from eventlake_aws.retention_audit import audit_lifecycle
@@ -227,39 +226,6 @@ def test_what_the_rules_did_is_as_declared_and_what_they_missed_is_found(
     gone = {"raw/big": "GLACIER_IR", "raw/missed": "GLACIER_IR", "raw/small": "STANDARD"}
     wait_until(lambda: classes() == gone, "the next retentions")
     assert findings(370) == []
-
-
-def test_a_crawl_is_compared_with_the_contracts(lake: Lake) -> None:
-    # given: a number that the contract calls a text, a field nobody declared, a subtype without a contract
-    lake.define({"payment/order": {"properties": {"net": {"type": "boolean"}}}})
-    lake.land([PAYMENT])
-    lake.land([Sent("uuid-5", 105, event_subtype="refund")])
-    lake.clients.glue.create_table(
-        DatabaseName="raw",
-        TableInput={
-            "Name": "event_type_payment",
-            "StorageDescriptor": {
-                "Location": f"s3://{lake.settings.raw_bucket}/raw/event_type=payment/",
-                "Columns": [{"Name": "net", "Type": "double"}, {"Name": "voucher", "Type": "string"}],
-            },
-        },
-    )
-    # when
-    report = report_crawl(lake.clients, lake.settings, run_id="crawl-1", now=NOW)
-    # then
-    assert [(line["kind"], line["event_subtype"], line["field"]) for line in report["lines"]] == [
-        ("changed_type", "", "net"),
-        ("new_field", "", "voucher"),
-        ("new_type", "refund", ""),
-    ]
-    assert (report["breaking"], report["additive"]) == (1, 2)
-    assert report["patches"]["payment/order"]["properties"]["voucher"]["type"] == "string"
-    # and kept once a run; a type that is gone is told by the next
-    report_crawl(lake.clients, lake.settings, run_id="crawl-1", now=NOW)
-    assert lake.catalog.load_table(CRAWLS).scan().to_arrow().num_rows == 4
-    lake.clients.glue.delete_table(DatabaseName="raw", Name="event_type_payment")
-    gone = report_crawl(lake.clients, lake.settings, run_id="crawl-2", now=NOW)
-    assert [(line["kind"], line["event_type"]) for line in gone["lines"]] == [("vanished_type", "payment")]
 
 
 def test_a_row_that_is_loaded_after_all_is_resolved(lake: Lake) -> None:

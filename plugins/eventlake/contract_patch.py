@@ -1,0 +1,132 @@
+"""Patches of contracts for the fields that drift names: drafted by a crawl, put in by a person.
+
+A patch has the shape of a JSON merge patch (RFC 7386) of one contract, and only adds. Like a draft it sends nothing to
+quarantine that it was made from; a text whose every value looked at is a date, a time or a uuid is called one.
+
+Belongs here: making a patch from lines of drift, putting it into a contract. Does not belong here: finding drift
+(drift), where patches lie (eventlake_aws.crawl_report).
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from eventlake.contract import Contract, ContractIndex, parse_contract
+from eventlake.contract_draft import Seen, draft_field, is_personal, why_no_fit
+from eventlake.contract_terms import EACH_ITEM, FIELD_NAME, Path, path_text
+from eventlake.crawled_types import crawled_type, json_schema_of
+from eventlake.drift import DriftKind, DriftLine, Subtype, seen_at
+from eventlake.errors import LakeError
+from eventlake.load_plan import table_of_type
+
+# an address names a person, so calling a text one is a person's decision
+_FORMATS = ("date-time", "date", "uuid")
+
+
+@dataclass
+class Patches:
+    """By contract (`payment/order`), and why a field that was seen has none."""
+
+    by_contract: dict[str, dict[str, Any]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+def draft_patches(
+    lines: Iterable[DriftLine], contracts: ContractIndex, samples: Mapping[Subtype, Seen], day: str
+) -> Patches:
+    """A patch for each contract that lacks a field, as long as its table could take the field."""
+    patches = Patches()
+    for line in lines:
+        contract = contracts.find(*line.subtype)
+        if line.kind is not DriftKind.NEW_FIELD or contract is None or not FIELD_NAME.fullmatch(line.path[-1]):
+            continue
+        patch = with_patch(patches.by_contract.get(contract.key, {}), _patch_of(line, samples, day))
+        misfit = _why_no_fit(contract, patch, contracts)
+        if misfit is None:
+            patches.by_contract[contract.key] = patch
+        else:
+            patches.left_out[f"{contract.key} {line.field}"] = misfit
+    return patches
+
+
+def _patch_of(line: DriftLine, samples: Mapping[Subtype, Seen], day: str) -> dict[str, Any]:
+    sample = samples.get(line.subtype)
+    found = seen_at(sample, line.path) if sample is not None else None
+    name = line.path[-1]
+    if sample is not None and found is not None and found.count:
+        name = _spelling(sample, line.path)
+        schema = _refined(draft_field(name, found, len([part for part in line.path if part != EACH_ITEM])), found)
+        seen = f"in {found.count} of {sample.count} lines looked at"
+    else:
+        schema = json_schema_of(crawled_type(line.seen)) if " or " not in line.seen else {}
+        seen = "by a crawler, which writes names in lower case"
+    said = {"description": f"Seen {seen}, {day}; say here what it is.", "x-pii": schema.get("x-pii", "none")}
+    if is_personal(name):
+        said["x-pii"] = "personal"
+    return _nested((*line.path[:-1], name), schema | said)
+
+
+def _spelling(sample: Seen, path: Path) -> str:
+    """The name as it is sent, the most frequent one where senders differ in case."""
+    holder = seen_at(sample, path[:-1])
+    assert holder is not None
+    spellings = [name for name in holder.fields if name.lower() == path[-1].lower() and holder.fields[name].count]
+    return max(spellings, key=lambda name: holder.fields[name].count)
+
+
+def _refined(schema: dict[str, Any], seen: Seen) -> dict[str, Any]:
+    """The schema with formats where all texts have one."""
+    refined = dict(schema)
+    if schema.get("type") == "string":
+        found = next((name for name in _FORMATS if name in seen.formats), None)
+        return refined | ({"format": found} if found else {})
+    if schema.get("type") == "array" and seen.items is not None:
+        refined["items"] = _refined(schema["items"], seen.items)
+    elif "properties" in schema:
+        inner = schema["properties"].items()
+        refined["properties"] = {name: _refined(each, seen.fields[name]) for name, each in inner}
+    return refined
+
+
+def _nested(path: Path, schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema in its place: under `items` of an array, under `properties` of all else."""
+    for part in reversed(path):
+        schema = {"items": schema} if part == EACH_ITEM else {"properties": {part: schema}}
+    return schema
+
+
+def _why_no_fit(contract: Contract, patch: Mapping[str, Any], contracts: ContractIndex) -> str | None:
+    try:
+        patched = parse_contract(contract.file, with_patch(contract.schema, patch))
+    except LakeError as error:
+        return str(error)
+    return why_no_fit(table_of_type(contract.event_type), contracts.of_type(contract.event_type), [patched])
+
+
+def with_patch(document: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with what the patch adds; what the document says already stays as it says it."""
+    merged: dict[str, Any] = copy.deepcopy(dict(document))
+    for name, value in patch.items():
+        known = merged.get(name)
+        if name not in merged:
+            merged[name] = copy.deepcopy(value)
+        elif isinstance(known, Mapping) and isinstance(value, Mapping):
+            merged[name] = with_patch(known, value)
+    return merged
+
+
+def added_fields(document: Mapping[str, Any], patch: Mapping[str, Any], above: Path = ()) -> list[str]:
+    """The fields that a patch would add to a contract's document, as people write them."""
+    added: list[str] = []
+    if isinstance(patch.get("items"), Mapping):
+        added += added_fields(document.get("items", {}), patch["items"], (*above, EACH_ITEM))
+    for name, value in patch.get("properties", {}).items():
+        known = document.get("properties", {}).get(name)
+        if known is None:
+            added.append(path_text((*above, name)))
+        else:
+            added += added_fields(known, value, (*above, name))
+    return added

@@ -1,0 +1,127 @@
+"""Crawlers over raw, and what they saw against the contracts in force."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lake_builders import NOW, Lake, Sent, wait_until
+
+from check_definitions import check_folder
+from draft_contracts import main
+from eventlake_aws.control_tables import CRAWLS
+from eventlake_aws.crawl_report import report_crawl
+from tests.contract_builders import a_schema
+
+LINES = {"type": "array", "items": {"type": "object", "properties": {"net": {"type": "number"}}}}
+ORDER = a_schema({"net": {"type": "boolean"}, "lines": LINES, "paid": {"type": "integer"}}, required=["paid"])
+REFUND = a_schema({"back": {"type": "number"}}, key="payment/refund", required=["back"])
+
+
+def land(lake: Lake, subtype: str, *events: dict[str, Any], day: str = "2026-11-21") -> None:
+    """A raw object of these fields behind an envelope."""
+    first = Sent("uuid-1", 1, event_subtype=subtype, day=day)
+    envelope = json.loads(first.line)
+    body = "".join(json.dumps(envelope | event) + "\n" for event in events).encode()
+    key = f"raw/event_type=payment/event_subtype={subtype}/year={day[:4]}/month={day[5:7]}/day={day[8:]}/a.gz"
+    lake.land_body(key, body, "raw", first)
+
+
+def crawl(lake: Lake) -> None:
+    """As the template's crawler of raw does."""
+    glue, name = lake.clients.glue, lake.settings.raw_crawler
+    grouping = {"TableGroupingPolicy": "CombineCompatibleSchemas", "TableLevelConfiguration": 3}
+    glue.create_crawler(
+        Name=name,
+        Role="arn:aws:iam::000000000000:role/any",
+        DatabaseName="raw",
+        Targets={"S3Targets": [{"Path": f"s3://{lake.settings.raw_bucket}/raw/"}]},
+        SchemaChangePolicy={"UpdateBehavior": "UPDATE_IN_DATABASE", "DeleteBehavior": "LOG"},
+        Configuration=json.dumps({"Version": 1.0, "Grouping": grouping}),
+    )
+    glue.start_crawler(Name=name)
+    wait_until(lambda: glue.get_crawler(Name=name)["Crawler"]["State"] == "READY", "the crawl's end")
+
+
+def kinds(report: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Without what only did not come."""
+    return [
+        (line["kind"], line["severity"], line["event_subtype"], line["field"])
+        for line in report["lines"]
+        if (line["kind"], line["severity"]) != ("missing_field", "notice")
+    ]
+
+
+def test_a_crawl_is_compared_with_the_contracts(lake: Lake) -> None:
+    # given: another type, a required field that does not come, new fields of one subtype, a subtype without a contract
+    lake.define({"payment/order": ORDER, "payment/refund": REFUND})
+    land(lake, "order", {"net": 1.5, "lines": [{"net": 1, "unitCode": 7}], "giftAt": "2026-11-21T08:00:00Z"})
+    land(lake, "order", {"old": 1}, day="2026-10-01")
+    land(lake, "refund", {"back": 1})
+    land(lake, "chargeback", {"net": 1})
+    crawl(lake)
+    # when
+    report = report_crawl(lake.clients, lake.settings, run_id="scheduled__1+00:00", now=NOW)
+    # then: what came long ago is no news
+    assert kinds(report) == [
+        ("new_type", "additive", "chargeback", ""),
+        ("new_field", "additive", "order", "giftat"),
+        ("new_field", "additive", "order", "lines[].unitcode"),
+        ("changed_type", "breaking", "order", "net"),
+        ("missing_field", "breaking", "order", "paid"),
+    ]
+    assert (report["tables"], report["breaking"], report["additive"]) == (1, 2, 3)
+    # and: the patch lies where its address says, and is of the subtype that sends the field
+    uri = f"s3://{lake.settings.lake_bucket}/control/contract-patches/scheduled__1-00-00/payment/order.json"
+    assert report["patches"] == {"payment/order": uri}
+    rows = lake.catalog.load_table(CRAWLS).scan().to_arrow().to_pylist()
+    assert {row["patch_uri"] for row in rows if row["kind"] == "new_field"} == {uri}
+
+
+def test_a_crawl_is_kept_once_and_the_next_one_tells_what_is_gone(lake: Lake) -> None:
+    lake.define({"payment/order": ORDER, "payment/refund": REFUND})
+    land(lake, "refund", {"back": 1})
+    land(lake, "order", {"paid": 1}, day="2026-11-14")
+    crawl(lake)
+    for _ in range(2):
+        report_crawl(lake.clients, lake.settings, run_id="crawl-1", now=NOW)
+    seen = lake.catalog.load_table(CRAWLS).scan().to_arrow().to_pylist()
+    assert [row["event_subtype"] for row in seen if row["kind"] == "type_seen"] == ["order", "refund"]
+    # when: nothing of one subtype came for days, then nothing at all
+    first = report_crawl(lake.clients, lake.settings, run_id="crawl-2", now=NOW + timedelta(days=1))
+    then = report_crawl(lake.clients, lake.settings, run_id="crawl-3", now=NOW + timedelta(days=30))
+    # then
+    assert kinds(first) == [("vanished_subtype", "notice", "order", "")]
+    assert kinds(then) == [("vanished_type", "notice", "", "")]
+
+
+def test_a_person_puts_a_patch_into_the_contract_that_there_is(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given: a crawl's patch, and the files of a checkout
+    lake.define({"payment/order": ORDER})
+    land(lake, "order", {"paid": 1, "giftAt": "2026-11-21T08:00:00Z", "tip": {"net": 1.5}})
+    crawl(lake)
+    [uri] = report_crawl(lake.clients, lake.settings, run_id="crawl-1", now=NOW)["patches"].values()
+    include = tmp_path / "include"
+    contract = include / "contracts/payment/order.json"
+    contract.parent.mkdir(parents=True)
+    contract.write_text(json.dumps(ORDER))
+    (include / "expectations").mkdir()
+    (include / "expectations/payment.json").write_text('{"name": "payment", "expectations": []}')
+    monkeypatch.setenv("LAKE_HOME", str(tmp_path / "home"))
+    # when
+    assert main(["--patch", uri.removesuffix("payment/order.json"), "--output", str(include)]) == 0
+    # then
+    assert f"{contract}: added giftAt, tip" in capsys.readouterr().out
+    fields = json.loads(contract.read_text())["properties"]
+    assert (fields["giftAt"]["format"], fields["tip"]["properties"]) == ("date-time", {"net": {"type": "number"}})
+    assert check_folder(include).faults == []
+    # and: once more changes nothing, and no patch is said
+    assert main(["--patch", uri, "--output", str(include)]) == 0
+    assert "has every field of the patch already" in capsys.readouterr().out
+    assert main(["--patch", f"s3://{lake.settings.lake_bucket}/control/none/", "--output", str(include)]) == 1
+    assert "make contract: reading patches: received none at s3://" in capsys.readouterr().err
