@@ -1,20 +1,23 @@
 """
 ### Purpose
 Refreshes the Glue catalog of raw, late and decisions for whoever queries them there, and compares what the crawlers saw
-with the contracts. Loads do not wait for it: contracts decide, a crawler only looks.
+in the folders of the last days with the contracts, subtype by subtype. Loads do not wait for it: contracts decide, a
+crawler only looks.
 
 ### Reads
-Objects under `raw/`, `late/` and `decisions/` (the crawlers), the catalog's tables, the current contracts.
+Objects under `raw/`, `late/` and `decisions/` (the crawlers), the catalog's tables and partitions, the current
+contracts, some lines of raw where something is new or breaks.
 
 ### Writes
-Tables of the Glue databases `raw` and `decisions`, `control.crawls`.
+Tables of the Glue databases `raw` and `decisions`, `control.crawls`, patches of contracts under
+`control/contract-patches/`.
 
 ### Params
 None.
 
 ### If it fails
-A red crawl names the crawler and Glue's reason. Drift does not fail the run: additive drift is in the report, with a
-patch for the contract; breaking drift alerts, docs/runbooks/contract-drift.md.
+A red crawl names the crawler and Glue's reason. Drift does not fail the run: additive drift is in the note, with
+patches that `make contract PATCH=...` puts into the contracts; breaking drift alerts, docs/runbooks/contract-drift.md.
 
 ### Safe to rerun
 Yes: a crawl that runs already is adopted.
