@@ -9,12 +9,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import admission, growth, load, readers, results, stream
+from bench import admission, gate, growth, load, readers, results, stream
 from eventlake.errors import TerminalError
 from laptop import entry
 
 BENCHMARKS: dict[str, Callable[[], results.Measured]] = {
     "admission": admission.measure,
+    "gate": gate.measure,
     "growth": growth.measure,
     "load": load.measure,
     "readers": readers.measure,
