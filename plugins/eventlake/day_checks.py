@@ -29,7 +29,8 @@ _FEWEST_SILENT_SECONDS = 3_600
 MOST_SAMPLES = 10
 
 FEWER, MORE, SILENT, TWO_DAYS = "fewer rows than usual", "more rows than usual", "silent", "one uuid on two days"
-KINDS = (FEWER, MORE, SILENT, TWO_DAYS)
+BROKEN_PRODUCER = "too many rows of a producer quarantined"
+KINDS = (FEWER, MORE, SILENT, TWO_DAYS, BROKEN_PRODUCER)
 
 
 @dataclass(frozen=True)

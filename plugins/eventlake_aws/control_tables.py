@@ -1,8 +1,8 @@
 """What the lake knows about itself, as Iceberg tables: their columns, made when absent, appended to with patience.
 
 Who fills them: loads and validations by publishing, books by `balance_books`, crawls by `crawl_report`, days by
-closing a day, releases by `release_steps`, day profiles and checks by `day_profiles`, quarantine.rows by
-`quarantine_rows`.
+closing a day, releases by `release_steps`, day profiles, checks and producer rates by `day_profiles`, quarantine.rows
+by `quarantine_rows`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ CRAWLS = "control.crawls"
 RELEASES = "control.releases"
 DAY_PROFILES = "control.day_profiles"
 DAY_CHECKS = "control.day_checks"
+PRODUCER_RATES = "control.producer_rates"
 
 _TIME = pa.timestamp("us", tz="UTC")
 
@@ -153,6 +154,16 @@ _COLUMNS: Mapping[str, Sequence[tuple[str, pa.DataType]]] = {
         ("samples", pa.string()),  # JSON list of uuids
         ("run_id", pa.string()),
         ("checked_at", _TIME),
+    ),
+    PRODUCER_RATES: (
+        ("day", pa.string()),
+        ("table_name", pa.string()),
+        ("producer", pa.string()),  # null: it does not say
+        ("rows", pa.int64()),
+        ("quarantined", pa.int64()),
+        ("rate", pa.float64()),
+        ("run_id", pa.string()),
+        ("written_at", _TIME),
     ),
     QUARANTINE_TABLE: (
         ("event_type", pa.string()),

@@ -1,4 +1,5 @@
-"""An event day of each table in numbers, kept in control.day_profiles, and what the rules find in it.
+"""An event day of each table in numbers, kept in control.day_profiles and control.producer_rates, and what the
+rules find in it.
 
 Belongs here: counting what readers see of a day, reading earlier profiles, writing both down. The rules are
 `eventlake.day_checks`. A day is counted once when it is closed, so that a baseline of weeks costs a few rows to read.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
@@ -18,10 +20,13 @@ import pyarrow.compute as pc
 from pyiceberg.catalog.glue import GlueCatalog
 from pyiceberg.table import Table
 
+from eventlake.circuit_breaker import Ceilings
 from eventlake.day_checks import DAYS_OF_A_WEEK, HOURS, MOST_WEEKS, DayProfile, Finding, findings_of_day
+from eventlake.producer_rates import ProducerRate, findings_of_rates, producer_rates
 from eventlake.settings import Settings
-from eventlake_aws.control_tables import DAY_CHECKS, DAY_PROFILES, append_rows, read_rows
+from eventlake_aws.control_tables import DAY_CHECKS, DAY_PROFILES, PRODUCER_RATES, append_rows, read_rows
 from eventlake_aws.iceberg_catalog import open_catalog
+from eventlake_aws.quarantine_rows import open_by_producer
 from eventlake_aws.row_filters import equals, one_of
 from eventlake_aws.table_census import event_tables
 
@@ -35,29 +40,35 @@ def check_day(settings: Settings, *, day: date, run_id: str, now: datetime) -> l
     """Counts the day, compares it with earlier ones, and keeps both, once a run."""
     catalog = open_catalog(settings)
     earlier = _earlier_profiles(catalog, settings, day)
+    quarantined = open_by_producer(catalog, settings, day)
 
-    def check(name: str) -> tuple[DayProfile, tuple[Finding, ...]]:
+    def check(name: str) -> tuple[DayProfile, tuple[ProducerRate, ...], tuple[Finding, ...]]:
         table = catalog.load_table(name)
-        profile, uuids = _profile(name, table, day)
-        return profile, findings_of_day(profile, earlier.get(name, ()), _on_other_days(table, day, uuids))
+        profile, uuids, producers = _counted(name, table, day)
+        rates = producer_rates(name, profile.day, producers, quarantined.get(name, {}))
+        found = findings_of_day(profile, earlier.get(name, ()), _on_other_days(table, day, uuids))
+        return profile, rates, (*found, *findings_of_rates(rates, Ceilings.of(settings)))
 
     with ThreadPoolExecutor(_THREADS) as pool:
         checked = list(pool.map(check, event_tables(catalog)))
-    profiles, findings = [profile for profile, _ in checked], [one for _, found in checked for one in found]
+    profiles = [profile for profile, _, _ in checked]
+    findings = [one for _, _, found in checked for one in found]
+    rates = [one for _, of_table, _ in checked for one in of_table]
     _keep(catalog, settings, DAY_PROFILES, run_id, [_profile_row(one, run_id, now) for one in profiles])
+    _keep(catalog, settings, PRODUCER_RATES, run_id, [_rate_row(one, run_id, now) for one in rates])
     _keep(catalog, settings, DAY_CHECKS, run_id, [_finding_row(one, day, run_id, now) for one in findings])
     said = {"decision": "check_day", "day": day.isoformat(), "tables": len(profiles), "findings": len(findings)}
     _LOG.info(json.dumps(said))
     return findings
 
 
-def _profile(name: str, table: Table, day: date) -> tuple[DayProfile, pa.Array]:
-    """The profile of the day, and its uuids."""
+def _counted(name: str, table: Table, day: date) -> tuple[DayProfile, pa.Array, Counter[str | None]]:
+    """The profile of the day, its uuids, and its rows by producer."""
     hourly, last_second, uuids = [0] * HOURS, None, []
+    producers: Counter[str | None] = Counter()
     if table.current_snapshot() is not None:
-        scan = table.scan(
-            row_filter=equals("event_date", day.isoformat()), selected_fields=("event_uuid", "created_datetime")
-        )
+        columns = ("event_uuid", "created_datetime", "producer")
+        scan = table.scan(row_filter=equals("event_date", day.isoformat()), selected_fields=columns)
         for batch in scan.to_arrow_batch_reader():
             times = batch.column("created_datetime")
             for pair in pc.value_counts(pc.hour(times)).to_pylist():
@@ -67,8 +78,10 @@ def _profile(name: str, table: Table, day: date) -> tuple[DayProfile, pa.Array]:
                 second = newest.hour * 3600 + newest.minute * 60 + newest.second
                 last_second = second if last_second is None else max(last_second, second)
             uuids.append(batch.column("event_uuid"))
+            for pair in pc.value_counts(batch.column("producer")).to_pylist():
+                producers[pair["values"]] += pair["counts"]
     everything = pa.concat_arrays(uuids) if uuids else pa.array([], pa.string())
-    return DayProfile(name, day.isoformat(), tuple(hourly), last_second), everything
+    return DayProfile(name, day.isoformat(), tuple(hourly), last_second), everything, producers
 
 
 def _on_other_days(table: Table, day: date, uuids: pa.Array) -> dict[str, str]:
@@ -118,6 +131,11 @@ def _profile_row(profile: DayProfile, run_id: str, now: datetime) -> dict[str, A
         "run_id": run_id,
         "written_at": now,
     }
+
+
+def _rate_row(rate: ProducerRate, run_id: str, now: datetime) -> dict[str, Any]:
+    said = {"table_name": rate.table, "rate": rate.rate, "run_id": run_id, "written_at": now}
+    return {name: getattr(rate, name) for name in ("day", "producer", "rows", "quarantined")} | said
 
 
 def _finding_row(finding: Finding, day: date, run_id: str, now: datetime) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from zlib import crc32
 
@@ -18,10 +18,11 @@ from pyiceberg.catalog.glue import GlueCatalog
 from pyiceberg.expressions import BooleanExpression
 from pyiceberg.table import Table
 
-from eventlake.settings import QUARANTINE_TABLE, Settings
+from eventlake.load_plan import table_of_type
+from eventlake.settings import QUARANTINE_TABLE, UNCONTRACTED_TABLE, Settings
 from eventlake_aws.control_tables import arrow_schema, control_table
 from eventlake_aws.iceberg_catalog import commit_again
-from eventlake_aws.row_filters import all_of, any_of, between, is_null, one_of
+from eventlake_aws.row_filters import all_of, any_of, between, equals, is_null, one_of
 
 # (shard, sequence number), or (raw object, line) of what could not be read
 QuarantineIdentity = tuple[str, str | int]
@@ -137,6 +138,19 @@ def open_identities(
         row_filter=row_filter, selected_fields=(*_IDENTITY_COLUMNS, "event_type", "reason", "resolved_by")
     )
     return {identity_of(row): (row["event_type"], row["reason"]) for row in scan.to_arrow().to_pylist()}
+
+
+def open_by_producer(catalog: GlueCatalog, settings: Settings, day: date) -> dict[str, Counter[str | None]]:
+    """Open rows of an event day: table -> producer -> rows."""
+    of_day = all_of(is_null("resolved_by"), equals("event_date", day.isoformat()))
+    scan = control_table(catalog, settings, QUARANTINE_TABLE).scan(
+        row_filter=of_day, selected_fields=("event_type", "producer", "resolved_by", "event_date")
+    )
+    found: dict[str, Counter[str | None]] = {}
+    for row in scan.to_arrow().to_pylist():
+        table = table_of_type(row["event_type"]) if row["event_type"] else UNCONTRACTED_TABLE
+        found.setdefault(table, Counter())[row["producer"]] += 1
+    return found
 
 
 def _with_place(row: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -38,6 +38,7 @@ ROW = pa.schema(
         pa.field("event_uuid", pa.string()),
         pa.field("event_type", pa.string()),
         pa.field("event_subtype", pa.string()),
+        pa.field("producer", pa.string()),
         pa.field("created_datetime", pa.timestamp("us", tz="UTC")),
         pa.field("event_date", pa.date32()),
         pa.field("ingested_at", pa.timestamp("us", tz="UTC")),
@@ -66,6 +67,7 @@ class Sent:
     day: str = "2026-11-21"
     ingested_at: str = "2026-11-21T08:00:01.123Z"
     shard_id: str = "shardId-000000000000"
+    producer: str | None = None
 
     @property
     def line(self) -> bytes:
@@ -83,6 +85,7 @@ class Sent:
             "event_uuid": self.event_uuid,
             "event_type": self.event_type,
             "event_subtype": self.event_subtype,
+            "producer": self.producer,
             "created_datetime": datetime.fromisoformat(f"{self.day}T08:00:00Z"),
             "event_date": date.fromisoformat(self.day),
             "ingested_at": datetime.fromisoformat(self.ingested_at),

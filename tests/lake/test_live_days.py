@@ -7,10 +7,11 @@ from typing import Any
 
 from lake_builders import NOW, Lake, Sent
 
-from eventlake.day_checks import FEWER, TWO_DAYS
-from eventlake_aws.control_tables import DAY_CHECKS, DAY_PROFILES
+from eventlake.day_checks import BROKEN_PRODUCER, FEWER, TWO_DAYS
+from eventlake_aws.control_tables import DAY_CHECKS, DAY_PROFILES, PRODUCER_RATES
 from eventlake_aws.day_alerts import tell_findings
 from eventlake_aws.day_profiles import check_day
+from eventlake_aws.quarantine_rows import append_quarantine
 
 TABLE = "events.payment_events"
 DAY = date(2026, 11, 21)
@@ -62,3 +63,30 @@ def test_a_uuid_on_two_days_is_told_and_a_day_that_looks_right_closes_it(lake: L
     assert (told["sent"], told["cleared"]) == (1, 0)
     told = tell_findings(lake.clients, lake.settings, day=DAY, findings=[], run_url="http://run", now=NOW)
     assert (told["sent"], told["cleared"]) == (0, 1)
+
+
+def test_a_producer_whose_rows_are_mostly_bad_is_named(lake: Lake) -> None:
+    # given: a hundred good rows of the web, and of the new app five good ones and thirty bad ones
+    lake.define({})
+    good = [Sent(f"web-{number}", number, producer="web") for number in range(100)]
+    lake.publish_directly(TABLE, [*good, *(Sent(f"app-{number}", 200 + number, producer="app") for number in range(5))])
+    bad = [
+        {
+            "event_type": "payment",
+            "producer": "app",
+            "reason": "wrong_type",
+            "shard_id": "shardId-000000000000",
+            "sequence_number": str(300 + number),
+            "raw_object": "raw/x.gz",
+            "line": number,
+            "event_date": DAY.isoformat(),
+        }
+        for number in range(30)
+    ]
+    append_quarantine(lake.catalog, lake.settings, bad, "load-1", NOW)
+    # then
+    assert checked(lake, DAY) == [BROKEN_PRODUCER]
+    [kept] = rows(lake, DAY_CHECKS)
+    assert (kept["observed"], kept["rows"]) == ("app: 30 of 35 rows quarantined", 30)
+    rates = {row["producer"]: (row["rows"], row["quarantined"]) for row in rows(lake, PRODUCER_RATES)}
+    assert rates == {"app": (5, 30), "web": (100, 0)}
