@@ -23,13 +23,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy import read_definitions
 from eventlake.contract import ContractIndex, parse_contract
-from eventlake.contract_draft import SeenEvents, SeenSubtype, draft_suite, draft_type, why_no_fit
+from eventlake.contract_draft import DRAFT_OWNER, SeenEvents, SeenSubtype, draft_suite, draft_type, why_no_fit
 from eventlake.errors import LakeError, TerminalError
 from eventlake.event_json import UnreadableLineError, parse_event
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 INCLUDE = CHECKOUT / "include"
-DRAFT_OWNER = "unowned"
 _GZIP_MAGIC = b"\x1f\x8b"
 _DRAFTS_AT_MOST = 2_000
 _PLAIN_LIST = re.compile(r"\[\n\s+([^\[\]{}]*?)\n\s+\]")

@@ -16,13 +16,15 @@ from enum import StrEnum
 from typing import Any
 
 from eventlake.contract import Contract, ContractIndex
-from eventlake.contract_terms import EACH_ITEM, PII_CLASSES, Field, Path, path_text
+from eventlake.contract_terms import EACH_ITEM, PII_CLASSES, Comparison, Field, Path, path_text
 from eventlake.row_rules import RowRule, row_rules
 
 _LOWEST = frozenset({"minimum", "exclusiveMinimum", "minLength", "minItems"})
 _HIGHEST = frozenset({"maximum", "exclusiveMaximum", "maxLength", "maxItems"})
 # what a column's type says; how that may change is table_evolution's
 _OF_COLUMNS = frozenset({"type", "decimal"})
+
+_LONGEST_ARGUMENT = 80
 
 NARROWER = (
     "rows in the table stay; later ones that break it go to quarantine, and so do those of a day that is rebuilt: "
@@ -92,47 +94,60 @@ def _of_contract(before: Contract, after: Contract) -> Iterator[ContractChange]:
 
 def _rule_changes(before: Contract, after: Contract) -> tuple[list[str], list[str]]:
     """What the later contract asks for and the earlier did not, and the other way round."""
-    old = {rule.name: rule for rule in row_rules(before) if rule.keyword not in _OF_COLUMNS}
-    new = {rule.name: rule for rule in row_rules(after) if rule.keyword not in _OF_COLUMNS}
+    old, new = _rules(before), _rules(after)
     narrower, wider = [], []
-    for name, rule in new.items():
-        known = old.get(name)
+    for key, rule in new.items():
+        known = old.get(key)
         if known is None:
             # a field that is new can break nothing that was there, unless it has to be there
             if rule.keyword == "required" or before.field_at(rule.path) is not None:
                 narrower.append(_said(rule))
-        elif (known.argument, known.when) != (rule.argument, rule.when):
+        elif known.argument != rule.argument:
             is_narrower, is_wider = _directions(known, rule)
-            if is_narrower:
-                narrower.append(f"{_said(rule)}, was {_shown(known.argument)}")
-            if is_wider:
-                wider.append(f"{_said(rule)}, was {_shown(known.argument)}")
-    wider += [_said(rule) for name, rule in old.items() if name not in new and after.field_at(rule.path) is not None]
+            told = f"{_said(rule)}, was {_shown(known.argument)}"
+            narrower += [told] if is_narrower else []
+            wider += [told] if is_wider else []
+    wider += [_said(rule) for key, rule in old.items() if key not in new and after.field_at(rule.path) is not None]
     return narrower, wider
+
+
+def _rules(contract: Contract) -> dict[tuple[Any, ...], RowRule]:
+    """By what makes two rules one that was edited; one under a condition is another as soon as anything differs."""
+    return {
+        (rule.path, rule.keyword, rule.when, rule.argument) if rule.when else (rule.name,): rule
+        for rule in row_rules(contract)
+        if rule.keyword not in _OF_COLUMNS
+    }
 
 
 def _directions(old: RowRule, new: RowRule) -> tuple[bool, bool]:
     """Whether the later rule refuses what the earlier took, and takes what the earlier refused."""
-    if old.when == new.when:
-        if new.keyword in _LOWEST:
-            return new.argument > old.argument, new.argument < old.argument
-        if new.keyword in _HIGHEST:
-            return new.argument < old.argument, new.argument > old.argument
-        if new.keyword == "enum":
-            return any(each not in new.argument for each in old.argument), any(
-                each not in old.argument for each in new.argument
-            )
+    if new.keyword in _LOWEST:
+        return new.argument > old.argument, new.argument < old.argument
+    if new.keyword in _HIGHEST:
+        return new.argument < old.argument, new.argument > old.argument
+    if new.keyword == "enum":
+        gone = any(each not in new.argument for each in old.argument)
+        return gone, any(each not in old.argument for each in new.argument)
     return True, True
 
 
 def _said(rule: RowRule) -> str:
-    condition = " under a condition" if rule.when else ""
-    return f"{rule.field} {rule.keyword} {_shown(rule.argument)}{condition}"
+    condition = " and ".join(f"{path_text(each.path)} {_asked(each.keyword, each.argument)}" for each in rule.when)
+    return f"{rule.field} {_asked(rule.keyword, rule.argument)}{f' where {condition}' if condition else ''}"
+
+
+def _asked(keyword: str, argument: Any) -> str:
+    if keyword == "required":
+        return "has to be there"
+    return _shown(argument) if keyword == "compare" else f"{keyword} {_shown(argument)}"
 
 
 def _shown(argument: Any) -> str:
+    if isinstance(argument, Comparison):
+        return f"{argument.operator} {path_text(argument.right)}"
     text = ", ".join(map(str, argument)) if isinstance(argument, tuple | list) else str(argument)
-    return text if len(text) <= 80 else f"{text[:79]}…"
+    return text if len(text) <= _LONGEST_ARGUMENT else f"{text[: _LONGEST_ARGUMENT - 1]}…"
 
 
 def _field_changes(before: Contract, after: Contract) -> Iterator[ContractChange]:

@@ -25,6 +25,8 @@ from eventlake.row_rules import is_of_type, unchecked_rules
 from eventlake.table_evolution import plan_evolution
 from eventlake.table_schema import DEEPEST_LEVEL, JSON_TEXT, MOST_LEAVES, contract_columns
 
+# whom a draft belongs to until a person says so
+DRAFT_OWNER = "unowned"
 # an object with more names than this is a map: its names are data
 _MOST_NAMES = MOST_LEAVES
 _MOST_NAMES_REMEMBERED = 10 * _MOST_NAMES

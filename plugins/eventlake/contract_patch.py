@@ -1,5 +1,6 @@
 """Patches of contracts for the fields that drift names: drafted by a crawl, put in by a person.
 
+A name without a contract gets a drafted one, as `make contract` drafts it from a file.
 A patch has the shape of a JSON merge patch (RFC 7386) of one contract, and only adds. Like a draft it sends nothing to
 quarantine that it was made from; a text whose every value looked at is a date, a time or a uuid is called one.
 
@@ -15,7 +16,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eventlake.contract import Contract, ContractIndex, parse_contract
-from eventlake.contract_draft import Seen, draft_field, is_personal, why_no_fit
+from eventlake.contract_draft import (
+    DRAFT_OWNER,
+    Seen,
+    SeenSubtype,
+    draft_field,
+    draft_type,
+    is_personal,
+    why_no_fit,
+)
 from eventlake.contract_terms import EACH_ITEM, FIELD_NAME, Path, path_text
 from eventlake.crawled_types import crawled_type, json_schema_of
 from eventlake.drift import DriftKind, DriftLine, Subtype, seen_at
@@ -28,38 +37,64 @@ _FORMATS = ("date-time", "date", "uuid")
 
 @dataclass
 class Patches:
-    """By contract (`payment/order`), and why a field that was seen has none."""
+    """By contract (`payment/order`): patches, whole contracts for names that have none, why something has neither."""
 
     by_contract: dict[str, dict[str, Any]] = field(default_factory=dict)
+    new_contracts: dict[str, dict[str, Any]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
 
 
 def draft_patches(
-    lines: Iterable[DriftLine], contracts: ContractIndex, samples: Mapping[Subtype, Seen], day: str
+    lines: Iterable[DriftLine], contracts: ContractIndex, samples: Mapping[Subtype, SeenSubtype], day: str
 ) -> Patches:
-    """A patch for each contract that lacks a field, as long as its table could take the field."""
+    """What a person may put into the contracts' files, as far as their tables could take it."""
     patches = Patches()
+    new: dict[str, dict[str, SeenSubtype]] = {}
     for line in lines:
-        contract = contracts.find(*line.subtype)
-        if line.kind is not DriftKind.NEW_FIELD or contract is None or not FIELD_NAME.fullmatch(line.path[-1]):
-            continue
-        patch = with_patch(patches.by_contract.get(contract.key, {}), _patch_of(line, samples, day))
-        misfit = _why_no_fit(contract, patch, contracts)
-        if misfit is None:
-            patches.by_contract[contract.key] = patch
-        else:
-            patches.left_out[f"{contract.key} {line.field}"] = misfit
+        sample = samples.get(line.subtype)
+        if line.kind is DriftKind.NEW_FIELD:
+            _add_patch(line, contracts, sample, day, patches)
+        elif line.kind is DriftKind.NEW_TYPE and sample is not None and sample.event_names:
+            new.setdefault(line.event_type, {})[line.event_subtype] = sample
+    for event_type, subtypes in new.items():
+        _add_contracts(event_type, subtypes, contracts, patches)
     return patches
 
 
-def _patch_of(line: DriftLine, samples: Mapping[Subtype, Seen], day: str) -> dict[str, Any]:
-    sample = samples.get(line.subtype)
-    found = seen_at(sample, line.path) if sample is not None else None
+def _add_patch(
+    line: DriftLine, contracts: ContractIndex, sample: SeenSubtype | None, day: str, patches: Patches
+) -> None:
+    contract = contracts.find(*line.subtype)
+    if contract is None or not FIELD_NAME.fullmatch(line.path[-1]):
+        return
+    patch = with_patch(patches.by_contract.get(contract.key, {}), _patch_of(line, sample, day))
+    misfit = _why_no_fit(contract, patch, contracts)
+    if misfit is None:
+        patches.by_contract[contract.key] = patch
+    else:
+        patches.left_out[f"{contract.key} {line.field}"] = misfit
+
+
+def _add_contracts(
+    event_type: str, subtypes: Mapping[str, SeenSubtype], contracts: ContractIndex, patches: Patches
+) -> None:
+    known = contracts.of_type(event_type)
+    for subtype, schema in draft_type(subtypes, event_type, DRAFT_OWNER).items():
+        key = f"{event_type}/{subtype}"
+        misfit = why_no_fit(table_of_type(event_type), known, [parse_contract(key, schema)]) if known else None
+        if misfit is None:
+            patches.new_contracts[key] = schema
+        else:
+            patches.left_out[key] = misfit
+
+
+def _patch_of(line: DriftLine, sample: SeenSubtype | None, day: str) -> dict[str, Any]:
+    found = seen_at(sample.fields, line.path) if sample is not None else None
     name = line.path[-1]
     if sample is not None and found is not None and found.count:
-        name = _spelling(sample, line.path)
+        name = _spelling(sample.fields, line.path)
         schema = _refined(draft_field(name, found, len([part for part in line.path if part != EACH_ITEM])), found)
-        seen = f"in {found.count} of {sample.count} lines looked at"
+        seen = f"in {found.count} of {sample.fields.count} lines looked at"
     else:
         schema = json_schema_of(crawled_type(line.seen)) if " or " not in line.seen else {}
         seen = "by a crawler, which writes names in lower case"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from eventlake.contract import Contract, ContractIndex
-from eventlake.contract_draft import BEYOND_DOUBLES, Seen
+from eventlake.contract_draft import BEYOND_DOUBLES, Seen, SeenSubtype
 from eventlake.contract_terms import EACH_ITEM, FIELD_NAME, KINDS, RESERVED_NAMES, Field, Path, path_text
 from eventlake.crawled_types import CrawledType, crawled_type
 from eventlake.table_schema import JSON_TEXT, json_text_paths
@@ -148,7 +148,7 @@ class _Comparison:
         return _line(self._contract, path, kind, severity, seen, expected)
 
 
-def weighed(lines: Iterable[DriftLine], samples: Mapping[Subtype, Seen]) -> list[DriftLine]:
+def weighed(lines: Iterable[DriftLine], samples: Mapping[Subtype, SeenSubtype]) -> list[DriftLine]:
     """The lines, with a breaking one as a notice where lines of raw say that the crawler guessed wrong.
 
     A crawler calls a text what is always null in a folder, or the items of an array that is always empty, and it may
@@ -157,16 +157,16 @@ def weighed(lines: Iterable[DriftLine], samples: Mapping[Subtype, Seen]) -> list
     return sorted(_weighed(line, samples.get(line.subtype)) for line in lines)
 
 
-def _weighed(line: DriftLine, sample: Seen | None) -> DriftLine:
-    if line.severity is not DriftSeverity.BREAKING or sample is None or not sample.count:
+def _weighed(line: DriftLine, sample: SeenSubtype | None) -> DriftLine:
+    if line.severity is not DriftSeverity.BREAKING or sample is None or not sample.fields.count:
         return line
-    found = seen_at(sample, line.path)
+    found = seen_at(sample.fields, line.path)
     kinds = found.kinds if found is not None else set()
     if line.kind is DriftKind.MISSING_FIELD and kinds:
         return replace(line, severity=DriftSeverity.NOTICE, seen="in lines of raw, not by the crawler")
     if line.kind is DriftKind.CHANGED_TYPE and _may_be_nothing(line) and kinds <= _KINDS_AS.get(line.expected, set()):
         held = " and ".join(sorted(kinds)) or "nothing"
-        told = f"{line.seen}; {sample.count} lines of raw hold {held} there"
+        told = f"{line.seen}; {sample.fields.count} lines of raw hold {held} there"
         return replace(line, severity=DriftSeverity.NOTICE, seen=told)
     return line
 

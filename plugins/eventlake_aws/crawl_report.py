@@ -21,7 +21,7 @@ from typing import Any
 from pyiceberg.catalog.glue import GlueCatalog
 
 from eventlake.contract import ContractIndex, parse_contract
-from eventlake.contract_draft import Seen
+from eventlake.contract_draft import SeenSubtype
 from eventlake.contract_patch import Patches, draft_patches
 from eventlake.crawled_types import CrawledType, crawled_type, merged
 from eventlake.drift import CrawledSubtype, DriftKind, DriftLine, DriftSeverity, Subtype, find_drift, weighed
@@ -39,6 +39,8 @@ _SEEN = "type_seen"
 _FOLDER = re.compile(r"s3a?://(?P<bucket>[^/]+)/(?:raw|late)/event_type=(?P<event_type>[^/]+)/?")
 # older folders tell of contracts that were
 DAYS_LOOKED_AT = 7
+# what a person is offered a patch for
+PATCHED = (DriftKind.NEW_FIELD, DriftKind.NEW_TYPE)
 PATCHES_PREFIX = "control/contract-patches/"
 
 
@@ -120,18 +122,16 @@ def _parts(day: date) -> tuple[str, str, str]:
 
 def _samples(
     clients: Clients, settings: Settings, lines: Iterable[DriftLine], days: Sequence[date]
-) -> dict[Subtype, Seen]:
+) -> dict[Subtype, SeenSubtype]:
     """Of the subtypes of which there is more to say than that something optional did not come."""
-    wanted = {
-        line.subtype for line in lines if line.kind is DriftKind.NEW_FIELD or line.severity is DriftSeverity.BREAKING
-    }
+    wanted = {line.subtype for line in lines if line.kind in PATCHED or line.severity is DriftSeverity.BREAKING}
     return {pair: sampled(clients, settings, *pair, days) for pair in sorted(wanted)}
 
 
 def _write_patches(clients: Clients, settings: Settings, run_id: str, patches: Patches) -> dict[str, str]:
     """Each where a person finds it; gives the addresses by contract."""
     uris: dict[str, str] = {}
-    for name, patch in sorted(patches.by_contract.items()):
+    for name, patch in sorted((patches.by_contract | patches.new_contracts).items()):
         key = f"{_patches_prefix(run_id)}{name}.json"
         body = json.dumps(patch, indent=2, ensure_ascii=False).encode() + b"\n"
         clients.s3.put_object(Bucket=settings.lake_bucket, Key=key, Body=body, ContentType="application/json")
@@ -159,7 +159,7 @@ def _rows(
 ) -> list[dict[str, Any]]:
     """`patch_uri` is on the lines that their patch is about."""
     told = [
-        asdict(line) | ({"patch_uri": uris.get("/".join(line.subtype))} if line.kind is DriftKind.NEW_FIELD else {})
+        asdict(line) | ({"patch_uri": uris.get("/".join(line.subtype))} if line.kind in PATCHED else {})
         for line in lines
     ]
     seen = [

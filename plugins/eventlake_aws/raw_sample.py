@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from itertools import islice
 
-from eventlake.contract_draft import Seen
+from eventlake.contract_draft import SeenSubtype
 from eventlake.contract_terms import RESERVED_NAMES
 from eventlake.event_json import UnreadableLineError, parse_event
 from eventlake.layout import Area, event_prefix
@@ -24,9 +24,11 @@ _WITH_GZIP_HEADER = 31
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
-def sampled(clients: Clients, settings: Settings, event_type: str, event_subtype: str, days: Sequence[date]) -> Seen:
+def sampled(
+    clients: Clients, settings: Settings, event_type: str, event_subtype: str, days: Sequence[date]
+) -> SeenSubtype:
     """What the senders' own fields hold in the beginnings of some objects of these days' folders."""
-    seen = Seen()
+    seen = SeenSubtype()
     for area in (Area.RAW, Area.LATE):
         for day in days:
             folder = event_prefix(area, event_type, event_subtype, day.isoformat())
@@ -45,11 +47,12 @@ def _first_lines(clients: Clients, settings: Settings, key: str) -> Iterator[byt
     yield from body[: body.rfind(b"\n") + 1].split(b"\n")
 
 
-def _add(seen: Seen, line: bytes) -> None:
+def _add(seen: SeenSubtype, line: bytes) -> None:
     if not line.strip():
         return
     try:
         event = parse_event(line)
     except UnreadableLineError:
         return
-    seen.add({name: value for name, value in event.items() if name.lower() not in RESERVED_NAMES})
+    own = {name: value for name, value in event.items() if name.lower() not in RESERVED_NAMES}
+    seen.add(str(event.get("event_name")), own)

@@ -229,6 +229,21 @@ def test_a_crawl_of_new_folders_only_adds_partitions_and_changes_no_table(emulat
     assert sorted(one["Values"] for one in partitions) == [["01"], ["02"]]
 
 
+@promised("https://docs.aws.amazon.com/athena/latest/ug/updates-and-partitions.html", closed_by="glue_crawler")
+def test_a_partition_has_the_columns_of_its_own_folder(emulator: Emulator, name: str) -> None:
+    make_bucket(emulator, name)
+    put_lines(emulator, name, "raw/event_type=x/subtype=a", {"id": 1, "price": 1.5})
+    put_lines(emulator, name, "raw/event_type=x/subtype=b", {"id": "b", "gift": True})
+    make_crawler(emulator, name)
+    crawl(emulator, name)
+    assert columns(tables(emulator, name)["event_type_x"]) == {"id": "string", "price": "double", "gift": "boolean"}
+    partitions = emulator.client("glue").get_partitions(DatabaseName=name, TableName="event_type_x")["Partitions"]
+    assert {one["Values"][0]: columns(one) for one in partitions} == {
+        "a": {"id": "int", "price": "double"},
+        "b": {"id": "string", "gift": "boolean"},
+    }
+
+
 @promised("https://docs.aws.amazon.com/glue/latest/dg/crawler-schema-changes-prevent.html", closed_by="glue_crawler")
 def test_new_columns_are_merged_in_and_partitions_inherit_the_table(emulator: Emulator, name: str) -> None:
     """MergeNewColumns, InheritFromTable."""

@@ -122,6 +122,34 @@ def test_an_input_that_cannot_be_read_is_said(
     assert "correct INPUT" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("patch", "word"),
+    [
+        (None, "which is not there"),
+        ("{", "payment/order.json: Expecting"),
+        ({"title": "x"}, "neither an object of `properties` alone nor a contract"),
+        ({"properties": {"tip": {"type": "money"}}}, "received 'money'"),
+        ({"properties": {"AMOUNT": {}}}, "nothing was written"),
+    ],
+)
+def test_a_patch_that_cannot_be_put_in_changes_nothing(
+    tmp_path: Path, patch: object, word: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order = write(tmp_path, "include/contracts/payment/order.json", a_schema({"amount": {"type": "integer"}}))
+    before = order.read_text()
+    if patch is not None:
+        write(tmp_path, "patches/payment/order.json", patch)
+    assert main(["--patch", str(tmp_path / "patches"), "--output", str(tmp_path / "include")]) == 1
+    assert word in capsys.readouterr().err
+    assert order.read_text() == before
+
+
+def test_a_patch_of_a_contract_that_is_not_here_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    patch = write(tmp_path, "shop/sale.json", {"properties": {"tip": {"type": "integer"}}})
+    assert main(["--patch", str(patch), "--output", str(tmp_path / "include")]) == 1
+    assert "check out what is deployed" in capsys.readouterr().err
+
+
 def test_without_a_lake_nothing_is_compared_unless_it_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

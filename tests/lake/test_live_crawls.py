@@ -61,7 +61,7 @@ def test_a_crawl_is_compared_with_the_contracts(lake: Lake) -> None:
     land(lake, "order", {"net": 1.5, "lines": [{"net": 1, "unitCode": 7}], "giftAt": "2026-11-21T08:00:00Z"})
     land(lake, "order", {"old": 1}, day="2026-10-01")
     land(lake, "refund", {"back": 1})
-    land(lake, "chargeback", {"net": 1})
+    land(lake, "chargeback", {"sum": 1})
     crawl(lake)
     # when
     report = report_crawl(lake.clients, lake.settings, run_id="scheduled__1+00:00", now=NOW)
@@ -74,11 +74,12 @@ def test_a_crawl_is_compared_with_the_contracts(lake: Lake) -> None:
         ("missing_field", "breaking", "order", "paid"),
     ]
     assert (report["tables"], report["breaking"], report["additive"]) == (1, 2, 3)
-    # and: the patch lies where its address says, and is of the subtype that sends the field
-    uri = f"s3://{lake.settings.lake_bucket}/control/contract-patches/scheduled__1-00-00/payment/order.json"
-    assert report["patches"] == {"payment/order": uri}
+    # and: patches lie where their addresses say, of the subtype that sends the field, and a contract for the new one
+    folder = f"s3://{lake.settings.lake_bucket}/control/contract-patches/scheduled__1-00-00"
+    uris = {name: f"{folder}/payment/{name}.json" for name in ("order", "chargeback")}
+    assert report["patches"] == {f"payment/{name}": uri for name, uri in uris.items()}
     rows = lake.catalog.load_table(CRAWLS).scan().to_arrow().to_pylist()
-    assert {row["patch_uri"] for row in rows if row["kind"] == "new_field"} == {uri}
+    assert {row["event_subtype"]: row["patch_uri"] for row in rows if row["patch_uri"]} == uris
 
 
 def test_a_crawl_is_kept_once_and_the_next_one_tells_what_is_gone(lake: Lake) -> None:
@@ -104,21 +105,24 @@ def test_a_person_puts_a_patch_into_the_contract_that_there_is(
     # given: a crawl's patch, and the files of a checkout
     lake.define({"payment/order": ORDER})
     land(lake, "order", {"paid": 1, "giftAt": "2026-11-21T08:00:00Z", "tip": {"net": 1.5}})
+    land(lake, "chargeback", {"sum": 1})
     crawl(lake)
-    [uri] = report_crawl(lake.clients, lake.settings, run_id="crawl-1", now=NOW)["patches"].values()
+    uri = report_crawl(lake.clients, lake.settings, run_id="crawl-1", now=NOW)["patches"]["payment/order"]
     include = tmp_path / "include"
     contract = include / "contracts/payment/order.json"
     contract.parent.mkdir(parents=True)
     contract.write_text(json.dumps(ORDER))
-    (include / "expectations").mkdir()
-    (include / "expectations/payment.json").write_text('{"name": "payment", "expectations": []}')
     monkeypatch.setenv("LAKE_HOME", str(tmp_path / "home"))
     # when
     assert main(["--patch", uri.removesuffix("payment/order.json"), "--output", str(include)]) == 0
     # then
-    assert f"{contract}: added giftAt, tip" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"{contract}: added giftAt, tip" in said
+    assert f"{include}/expectations/payment.json: drafted" in said
     fields = json.loads(contract.read_text())["properties"]
     assert (fields["giftAt"]["format"], fields["tip"]["properties"]) == ("date-time", {"net": {"type": "number"}})
+    drafted = json.loads(contract.with_name("chargeback.json").read_text())
+    assert (drafted["x-event-names"], list(drafted["properties"])) == (["payment:chargeback"], ["sum"])
     assert check_folder(include).faults == []
     # and: once more changes nothing, and no patch is said
     assert main(["--patch", uri, "--output", str(include)]) == 0

@@ -52,7 +52,26 @@ def test_a_narrower_edit_says_what_becomes_of_rows(before: Any, after: Any, said
 
 def test_a_field_that_has_to_be_there_from_now_on_is_said_even_if_it_is_new() -> None:
     (line,) = lines(a_contract(), a_contract(NET, required=["net"]))
-    assert "asks for more: net required True" in line
+    assert "asks for more: net has to be there;" in line
+
+
+def test_conditions_and_comparisons_are_told_as_people_say_them() -> None:
+    fields = {"net": WHOLE, "gross": WHOLE, "code": {"type": "string"}}
+
+    def branch(word: str) -> dict[str, Any]:
+        then = {"required": ["net"]}
+        return {"if": {"properties": {"code": {"const": word}}, "required": ["code"]}, "then": then}
+
+    rule = {"name": "net_below", "left": "net", "operator": "<=", "right": "gross"}
+    before = a_contract(fields, allOf=[branch("b")], x_rules=[rule])
+    # one more condition before it is no change of the one that there was
+    after = a_contract(fields, allOf=[branch("a"), branch("b")], x_rules=[rule | {"operator": "<"}])
+    narrower, wider = lines(before, after)
+    assert (
+        "asks for more: net has to be there where code has to be there and code const a; net < gross, was <= gross;"
+        in (narrower)
+    )
+    assert "asks for less: net < gross, was <= gross;" in wider
 
 
 def test_a_field_that_goes_keeps_its_column() -> None:

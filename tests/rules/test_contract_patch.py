@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from eventlake.contract import Contract, ContractIndex, parse_contract
-from eventlake.contract_draft import Seen
+from eventlake.contract_draft import SeenSubtype
 from eventlake.contract_patch import Patches, added_fields, draft_patches, with_patch
 from eventlake.crawled_types import crawled_type
 from eventlake.drift import CrawledSubtype, find_drift
@@ -23,9 +23,9 @@ BY_CRAWLER = {
 def patched(columns: dict[str, str], *events: str, others: tuple[Contract, ...] = ()) -> Patches:
     crawled = CrawledSubtype("payment", "order", {name: crawled_type(text) for name, text in columns.items()})
     contracts = ContractIndex([ORDER, *others])
-    sample = Seen()
+    sample = SeenSubtype()
     for event in events:
-        sample.add(parse_event(event))
+        sample.add("payment:order", parse_event(event))
     samples = {("payment", "order"): sample} if events else {}
     return draft_patches(find_drift([crawled], contracts), contracts, samples, "2026-11-22")
 
@@ -77,3 +77,17 @@ def test_a_field_that_its_table_could_not_take_has_no_patch_and_says_why() -> No
     patches = patched({"gift": "string", "tip": "int", "a b": "int"}, others=(refund,))
     assert list(fields_of(patches)) == ["tip"]
     assert "gift is bigint and would become string" in patches.left_out["payment/order gift"]
+
+
+def test_a_name_without_a_contract_gets_a_drafted_one_if_the_table_can_take_it() -> None:
+    contracts = ContractIndex([a_contract({"net": {"type": "integer"}}), a_contract({}, key="lesson/left")])
+    samples = {}
+    for event_type, subtype, net in (("payment", "tip", 1), ("payment", "fee", "x"), ("shop", "sale", 1)):
+        samples[event_type, subtype] = SeenSubtype()
+        samples[event_type, subtype].add(f"{event_type}:{subtype}:a", {"net": net})
+    crawled = [CrawledSubtype(*pair, {}) for pair in samples]
+    patches = draft_patches(find_drift(crawled, contracts), contracts, samples, "2026-11-22")
+    # drafts of one type agree on a field: what does not fit the type's contracts takes its neighbour along
+    assert sorted(patches.new_contracts) == ["shop/sale"]
+    assert patches.new_contracts["shop/sale"]["x-event-names"] == ["shop:sale:a"]
+    assert sorted(patches.left_out) == ["payment/fee", "payment/tip"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from eventlake.contract import Contract, ContractIndex
-from eventlake.contract_draft import Seen
+from eventlake.contract_draft import SeenSubtype
 from eventlake.crawled_types import crawled_type, json_schema_of, merged
 from eventlake.drift import CrawledSubtype, DriftLine, find_drift, weighed
 from eventlake.event_json import parse_event
@@ -148,9 +148,9 @@ def test_types_that_came_and_went() -> None:
     ],
 )
 def test_lines_of_raw_outweigh_a_guess(columns: dict[str, str], events: list[str], severity: str) -> None:
-    sample = Seen()
+    sample = SeenSubtype()
     for event in events:
-        sample.add(parse_event(event))
+        sample.add("payment:order", parse_event(event))
     found = [line for line in drift(columns) if line.severity.value == "breaking"]
     assert len(found) == 1
     assert [line.severity.value for line in weighed(found, {("payment", "order"): sample})] == [severity]
