@@ -12,9 +12,16 @@ from lake_builders import NOW, Lake, Sent, wait_until
 
 from check_definitions import check_folder
 from draft_contracts import main
+from eventlake.admission import Candidate, examine
+from eventlake.arrival import Arrival
+from eventlake.layout import Area, event_prefix
 from eventlake_aws.control_tables import CRAWLS
 from eventlake_aws.crawl_report import report_crawl
+from simulator.stream import lines as simulated
+from simulator.traffic import Traffic
 from tests.contract_builders import a_schema
+
+ROOT = Path(__file__).resolve().parents[2]
 
 LINES = {"type": "array", "items": {"type": "object", "properties": {"net": {"type": "number"}}}}
 ORDER = a_schema({"net": {"type": "boolean"}, "lines": LINES, "paid": {"type": "integer"}}, required=["paid"])
@@ -80,6 +87,29 @@ def test_a_crawl_is_compared_with_the_contracts(lake: Lake) -> None:
     assert report["patches"] == {f"payment/{name}": uri for name, uri in uris.items()}
     rows = lake.catalog.load_table(CRAWLS).scan().to_arrow().to_pylist()
     assert {row["event_subtype"]: row["patch_uri"] for row in rows if row["patch_uri"]} == uris
+
+
+def test_a_day_of_healthy_events_of_every_type_is_no_drift(lake: Lake) -> None:
+    # given: nulls, empty arrays and fields that few events have, as senders send them
+    files = sorted((ROOT / "include/contracts").glob("*/*.json"))
+    lake.define({f"{file.parent.name}/{file.stem}": json.loads(file.read_text()) for file in files})
+    sent = Traffic(events=2_000, now=int(NOW.timestamp()), poison=0, conflicts=0, contract_breaking=0, uncontracted=0)
+    folders: dict[str, list[bytes]] = {}
+    for number, line in enumerate(simulated(sent)):
+        admitted = examine(Arrival(line.data, "shardId-0", str(number), int(NOW.timestamp()) * 1000), "0" * 12)
+        assert isinstance(admitted, Candidate)
+        event = json.loads(admitted.line)
+        day = event["created_datetime"][:10]
+        folder = event_prefix(Area.RAW, event["event_type"], event["event_subtype"], day)
+        folders.setdefault(folder, []).append(admitted.line.rstrip(b"\n"))
+    for folder, found in folders.items():
+        lake.land_body(f"{folder}a.gz", b"\n".join(found) + b"\n", "raw", None, is_recorded=False)
+    crawl(lake)
+    # when
+    report = report_crawl(lake.clients, lake.settings, run_id="crawl-1", now=NOW)
+    # then
+    assert report["tables"] > 20
+    assert kinds(report) == []
 
 
 def test_a_crawl_is_kept_once_and_the_next_one_tells_what_is_gone(lake: Lake) -> None:
