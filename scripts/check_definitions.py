@@ -117,6 +117,7 @@ def _check_suites(folder: Path, index: ContractIndex, rollups: Collection[str], 
         suites += 1
         if index.of_type(suite.event_type):
             findings.faults += _unknown_columns(path, suite, index)
+            findings.faults += _unknown_references(path, suite, index)
         elif suite.event_type != UNCONTRACTED_TABLE_NAME and not (folder / f"rollups/{path.stem}.sql").is_file():
             findings.faults.append(
                 f"checking {path}: received a suite for {suite.event_type!r}; valid is a rollup, or a type with "
@@ -142,6 +143,36 @@ def _unknown_columns(path: Path, suite: Suite, index: ContractIndex) -> Iterator
                         f"valid is a column of events.{suite.event_type}_events; "
                         "correct the name, or add the field to a contract"
                     )
+
+
+def _unknown_references(path: Path, suite: Suite, index: ContractIndex) -> Iterator[str]:
+    """A reference between columns that there are not, or that hold different things, would find nothing, for ever."""
+    here = _plain_columns(suite.event_type, index)
+    for reference in suite.references:
+        there = _plain_columns(reference.to_type, index)
+        for event_type, columns, column in (
+            (suite.event_type, here, reference.column), (reference.to_type, there, reference.to_column)
+        ):  # fmt: skip
+            if column not in columns:
+                yield (
+                    f"checking {path}: received {event_type}.{column} in a reference; valid is a column of a type with "
+                    f"contracts that is no object, array or JSON text; correct the name"
+                )
+        types = {here.get(reference.column), there.get(reference.to_column)}
+        if None not in types and len(types) > 1:
+            yield (
+                f"checking {path}: received a reference from {reference.column} to {reference.to_type}."
+                f"{reference.to_column}, of the types {', '.join(sorted(map(str, types)))}; valid is one type; "
+                "correct the reference or a contract"
+            )
+
+
+def _plain_columns(event_type: str, index: ContractIndex) -> dict[str, str]:
+    try:
+        columns = table_columns(index.of_type(event_type)) if index.of_type(event_type) else ()
+    except LakeError:
+        return {}
+    return {one.name: one.sql_type for one in columns if not one.is_json_text and "<" not in one.sql_type}
 
 
 def _check_rollups(folder: Path, index: ContractIndex, findings: Findings) -> list[str]:

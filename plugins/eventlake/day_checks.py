@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date
 from math import sqrt
 from statistics import median
+from typing import Protocol, TypeVar
 
 HOURS = 24
 DAY_SECONDS = 86_400
@@ -30,7 +31,19 @@ MOST_SAMPLES = 10
 
 FEWER, MORE, SILENT, TWO_DAYS = "fewer rows than usual", "more rows than usual", "silent", "one uuid on two days"
 BROKEN_PRODUCER = "too many rows of a producer quarantined"
-KINDS = (FEWER, MORE, SILENT, TWO_DAYS, BROKEN_PRODUCER)
+# and the name of the column
+DANGLING = "nothing behind"
+_KINDS = (FEWER, MORE, SILENT, TWO_DAYS, BROKEN_PRODUCER)
+
+
+class OfDay(Protocol):
+    """Whatever was counted on one event day."""
+
+    @property
+    def day(self) -> str: ...
+
+
+Counted = TypeVar("Counted", bound=OfDay)
 
 
 @dataclass(frozen=True)
@@ -87,11 +100,16 @@ def findings_of_day(
     return tuple(found)
 
 
-def same_weekdays(profile: DayProfile, earlier: Iterable[DayProfile]) -> list[DayProfile]:
+def is_of_a_day(what: str) -> bool:
+    """Whether a trouble is one that the checks of a whole day find, and so one that they may close."""
+    return what in _KINDS or what.startswith(f"{DANGLING} ")
+
+
+def same_weekdays(profile: Counted, earlier: Iterable[Counted]) -> list[Counted]:
     """The newest earlier days that are whole weeks away."""
     day = date.fromisoformat(profile.day)
 
-    def weeks_before(other: DayProfile) -> float:
+    def weeks_before(other: Counted) -> float:
         return (day - date.fromisoformat(other.day)).days / DAYS_OF_A_WEEK
 
     known = [other for other in earlier if weeks_before(other) >= 1 and weeks_before(other).is_integer()]

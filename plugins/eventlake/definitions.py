@@ -16,6 +16,7 @@ from typing import Any
 
 from eventlake.contract import ContractIndex, parse_contract
 from eventlake.errors import TerminalError
+from eventlake.references import Reference, parse_references
 from eventlake.rollup_plan import Window
 from eventlake.table_schema import table_columns
 
@@ -47,11 +48,12 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Suite:
-    """The expectations of one event type."""
+    """The expectations of one event type, and what its rows say of other ones."""
 
     event_type: str
     expectations: tuple[Expectation, ...]
     document: Mapping[str, Any]
+    references: tuple[Reference, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ def parse_suite(event_type: str, document: Mapping[str, Any]) -> Suite:
         event_type,
         tuple(_expectation(f"{what}, expectation {number}", each) for number, each in enumerate(expectations, start=1)),
         MappingProxyType(dict(document)),
+        parse_references(event_type, document),
     )
 
 

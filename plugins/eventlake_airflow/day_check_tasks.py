@@ -1,4 +1,4 @@
-"""The task of `close_day` that looks at the whole day: volume, silence, uuids on two days. It alerts and holds nothing.
+"""The task of `close_day` that looks at the whole day, beside earlier ones: it alerts, and holds nothing.
 
 What belongs in here: handing Airflow's facts to eventlake_aws, and the words for people.
 """
@@ -29,7 +29,7 @@ def check_day(day: dict[str, Any]) -> dict[str, Any]:
         raise AirflowSkipException("the day is not over")
     run = get_current_context()["dag_run"]
     checked = date.fromisoformat(day["day"])
-    findings = check(SETTINGS, day=checked, run_id=run.run_id, now=now())
+    findings = check(aws_clients(), SETTINGS, day=checked, run_id=run.run_id, now=now())
     if findings:
         note(describe_findings(day["day"], findings))
     if day["recomputes"]:

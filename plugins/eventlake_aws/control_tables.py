@@ -28,6 +28,7 @@ RELEASES = "control.releases"
 DAY_PROFILES = "control.day_profiles"
 DAY_CHECKS = "control.day_checks"
 PRODUCER_RATES = "control.producer_rates"
+DAY_REFERENCES = "control.day_references"
 
 _TIME = pa.timestamp("us", tz="UTC")
 
@@ -154,6 +155,16 @@ _COLUMNS: Mapping[str, Sequence[tuple[str, pa.DataType]]] = {
         ("samples", pa.string()),  # JSON list of uuids
         ("run_id", pa.string()),
         ("checked_at", _TIME),
+    ),
+    DAY_REFERENCES: (
+        ("day", pa.string()),
+        ("table_name", pa.string()),
+        ("column_name", pa.string()),
+        ("target", pa.string()),
+        ("distinct_values", pa.int64()),
+        ("missing", pa.int64()),  # values that are nowhere in the target
+        ("run_id", pa.string()),
+        ("written_at", _TIME),
     ),
     PRODUCER_RATES: (
         ("day", pa.string()),

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Any
 
 from eventlake.alerting import Alert, Severity
-from eventlake.day_checks import KINDS, Finding
+from eventlake.day_checks import Finding, is_of_a_day
 from eventlake.settings import Settings
 from eventlake_aws.alerts import clear_alert, open_incidents, raise_alert
 from eventlake_aws.clients import Clients
@@ -46,7 +46,7 @@ def tell_findings(
     over = [
         incident.incident
         for incident in open_incidents(clients, settings)
-        if incident.what in KINDS and incident.incident not in found
+        if is_of_a_day(incident.what) and incident.incident not in found
     ]
     for incident in over:
         clear_alert(clients, settings, incident=incident, now=now)

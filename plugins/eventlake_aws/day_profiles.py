@@ -23,8 +23,19 @@ from pyiceberg.table import Table
 from eventlake.circuit_breaker import Ceilings
 from eventlake.day_checks import DAYS_OF_A_WEEK, HOURS, MOST_WEEKS, DayProfile, Finding, findings_of_day
 from eventlake.producer_rates import ProducerRate, findings_of_rates, producer_rates
+from eventlake.references import findings_of_references
 from eventlake.settings import Settings
-from eventlake_aws.control_tables import DAY_CHECKS, DAY_PROFILES, PRODUCER_RATES, append_rows, read_rows
+from eventlake_aws.clients import Clients
+from eventlake_aws.control_tables import (
+    DAY_CHECKS,
+    DAY_PROFILES,
+    DAY_REFERENCES,
+    PRODUCER_RATES,
+    append_rows,
+    read_rows,
+)
+from eventlake_aws.day_references import earlier_references, follow, references_of, row_of
+from eventlake_aws.definitions_store import current_definitions
 from eventlake_aws.iceberg_catalog import open_catalog
 from eventlake_aws.quarantine_rows import open_by_producer
 from eventlake_aws.row_filters import equals, one_of
@@ -36,7 +47,7 @@ _THREADS = 4
 _NEIGHBOUR_DAYS = 2
 
 
-def check_day(settings: Settings, *, day: date, run_id: str, now: datetime) -> list[Finding]:
+def check_day(clients: Clients, settings: Settings, *, day: date, run_id: str, now: datetime) -> list[Finding]:
     """Counts the day, compares it with earlier ones, and keeps both, once a run."""
     catalog = open_catalog(settings)
     earlier = _earlier_profiles(catalog, settings, day)
@@ -49,13 +60,17 @@ def check_day(settings: Settings, *, day: date, run_id: str, now: datetime) -> l
         found = findings_of_day(profile, earlier.get(name, ()), _on_other_days(table, day, uuids))
         return profile, rates, (*found, *findings_of_rates(rates, Ceilings.of(settings)))
 
+    declared = references_of(current_definitions(clients, settings).suites)
     with ThreadPoolExecutor(_THREADS) as pool:
         checked = list(pool.map(check, event_tables(catalog)))
+        references = list(pool.map(lambda one: follow(catalog, one[0], one[1], day), declared))
     profiles = [profile for profile, _, _ in checked]
     findings = [one for _, _, found in checked for one in found]
+    findings += findings_of_references(references, earlier_references(catalog, settings, _weekdays(day)))
     rates = [one for _, of_table, _ in checked for one in of_table]
     _keep(catalog, settings, DAY_PROFILES, run_id, [_profile_row(one, run_id, now) for one in profiles])
     _keep(catalog, settings, PRODUCER_RATES, run_id, [_rate_row(one, run_id, now) for one in rates])
+    _keep(catalog, settings, DAY_REFERENCES, run_id, [row_of(one, run_id, now) for one in references])
     _keep(catalog, settings, DAY_CHECKS, run_id, [_finding_row(one, day, run_id, now) for one in findings])
     said = {"decision": "check_day", "day": day.isoformat(), "tables": len(profiles), "findings": len(findings)}
     _LOG.info(json.dumps(said))
@@ -105,14 +120,18 @@ def _on_other_days(table: Table, day: date, uuids: pa.Array) -> dict[str, str]:
 
 def _earlier_profiles(catalog: GlueCatalog, settings: Settings, day: date) -> dict[str, list[DayProfile]]:
     """Of each table, the same weekdays before; of a day that was counted twice, what was counted last."""
-    weekdays = [(day - timedelta(days=DAYS_OF_A_WEEK * week)).isoformat() for week in range(1, MOST_WEEKS + 1)]
-    rows = read_rows(catalog, settings, DAY_PROFILES, one_of("day", weekdays))
+    rows = read_rows(catalog, settings, DAY_PROFILES, one_of("day", _weekdays(day)))
     newest = {(row["table_name"], row["day"]): row for row in sorted(rows, key=lambda row: row["written_at"])}
     profiles: dict[str, list[DayProfile]] = {}
     for (table, weekday), row in newest.items():
         counted = DayProfile(table, weekday, tuple(json.loads(row["hourly_rows"])), row["last_second"])
         profiles.setdefault(table, []).append(counted)
     return profiles
+
+
+def _weekdays(day: date) -> list[str]:
+    """The same weekdays before."""
+    return [(day - timedelta(days=DAYS_OF_A_WEEK * week)).isoformat() for week in range(1, MOST_WEEKS + 1)]
 
 
 def _keep(catalog: GlueCatalog, settings: Settings, name: str, run_id: str, rows: list[dict[str, Any]]) -> None:

@@ -28,6 +28,11 @@ def a_suite(column: str = "event_uuid") -> dict[str, Any]:
     return {"name": "payment", "expectations": [expectation]}
 
 
+def a_reference(**said: object) -> dict[str, Any]:
+    reference = {"column": "amount", "to": "payment.amount", "severity": "low"} | said
+    return a_suite() | {"meta": {"references": [reference]}}
+
+
 def test_what_the_lake_is_told_is_valid() -> None:
     findings = check_folder(INCLUDE)
     assert findings.faults == []
@@ -55,6 +60,12 @@ PLANTED: list[tuple[str, object, str]] = [
     ),
     ("contracts/refund.json", a_schema(), "nobody reads it there"),
     ("expectations/payment.json", a_suite("amuont"), "column 'amuont'"),
+    ("expectations/payment.json", a_reference(column="amuont"), "received payment.amuont in a reference"),
+    ("expectations/payment.json", a_reference(to="shop.amount"), "received shop.amount in a reference"),
+    ("expectations/payment.json", a_reference(to="payment.event_uuid"), "of the types bigint, string"),
+    ("expectations/payment.json", a_reference(to="amount"), "received amount; valid is a type and its column"),
+    ("expectations/payment.json", a_reference(severity="critical"), "it alerts and holds nothing"),
+    ("expectations/payment.json", a_suite() | {"meta": {"references": {}}}, "valid is a list under"),
     ("expectations/shop.json", a_suite(), "a type with contracts: payment"),
     ("contracts/refund/card.json", a_schema(key="refund/card"), "contracts of 'refund' and no suite"),
     ("expectations/payment.json", {"name": "payment"}, "name and expectations"),

@@ -168,8 +168,18 @@ class Lake:
             for entry in self.clients.glue.get_tables(DatabaseName=database)["TableList"]:
                 self.clients.glue.delete_table(DatabaseName=database, Name=entry["Name"])
 
-    def define(self, contracts: Mapping[str, Any], rollups: Mapping[str, str] | None = None) -> None:
-        bundle = {"hash": "0123456789ab", "contracts": contracts, "suites": {}, "rollups": dict(rollups or {})}
+    def define(
+        self,
+        contracts: Mapping[str, Any],
+        rollups: Mapping[str, str] | None = None,
+        suites: Mapping[str, Any] | None = None,
+    ) -> None:
+        bundle = {
+            "hash": "0123456789ab",
+            "contracts": contracts,
+            "suites": dict(suites or {}),
+            "rollups": dict(rollups or {}),
+        }
         self.put_lake(DEFINITIONS_KEY, json.dumps(bundle).encode())
         self.put_lake(
             "control/definitions/current.json", json.dumps({"key": DEFINITIONS_KEY, "hash": "0123456789ab"}).encode()

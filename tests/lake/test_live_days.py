@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
 from typing import Any
 
 from lake_builders import NOW, Lake, Sent
 
 from eventlake.day_checks import BROKEN_PRODUCER, FEWER, TWO_DAYS
-from eventlake_aws.control_tables import DAY_CHECKS, DAY_PROFILES, PRODUCER_RATES
+from eventlake_aws.control_tables import DAY_CHECKS, DAY_PROFILES, DAY_REFERENCES, PRODUCER_RATES
 from eventlake_aws.day_alerts import tell_findings
 from eventlake_aws.day_profiles import check_day
 from eventlake_aws.quarantine_rows import append_quarantine
@@ -28,7 +29,7 @@ def publish(lake: Lake, day: date, count: int) -> None:
 
 
 def checked(lake: Lake, day: date) -> list[str]:
-    findings = check_day(lake.settings, day=day, run_id=f"close-{day}", now=NOW)
+    findings = check_day(lake.clients, lake.settings, day=day, run_id=f"close-{day}", now=NOW)
     told = tell_findings(lake.clients, lake.settings, day=day, findings=findings, run_url="http://run", now=NOW)
     assert told["alerts"] == len(findings)
     return [finding.what for finding in findings]
@@ -57,7 +58,7 @@ def test_a_uuid_on_two_days_is_told_and_a_day_that_looks_right_closes_it(lake: L
     lake.define({})
     lake.publish_directly(TABLE, [Sent("same", 1, day="2026-11-20"), Sent("other", 2, day="2026-11-20")])
     lake.publish_directly(TABLE, [Sent("same", 3, day="2026-11-21")])
-    findings = check_day(lake.settings, day=DAY, run_id="close-1", now=NOW)
+    findings = check_day(lake.clients, lake.settings, day=DAY, run_id="close-1", now=NOW)
     assert [(one.what, one.samples, one.severity) for one in findings] == [(TWO_DAYS, ("same",), "high")]
     told = tell_findings(lake.clients, lake.settings, day=DAY, findings=findings, run_url="http://run", now=NOW)
     assert (told["sent"], told["cleared"]) == (1, 0)
@@ -90,3 +91,26 @@ def test_a_producer_whose_rows_are_mostly_bad_is_named(lake: Lake) -> None:
     assert (kept["observed"], kept["rows"]) == ("app: 30 of 35 rows quarantined", 30)
     rates = {row["producer"]: (row["rows"], row["quarantined"]) for row in rows(lake, PRODUCER_RATES)}
     assert rates == {"app": (5, 30), "web": (100, 0)}
+
+
+def test_values_without_a_counterpart_are_told_by_their_rows(lake: Lake) -> None:
+    # given: each lesson bears the number of a payment; three weeks in which all do, most of them of the day before
+    reference = {"column": "sequence_number", "to": "payment.sequence_number", "severity": "high", "why": "w"}
+    suite = {"name": "lesson", "expectations": [], "meta": {"references": [reference]}}
+    lake.define({}, suites={"lesson": suite})
+    for week in (3, 2, 1, 0):
+        day = DAY - timedelta(weeks=week)
+        before = (day - timedelta(days=1)).isoformat()
+        numbers = range(1_000 * (week + 1), 1_000 * (week + 1) + 30)
+        lake.publish_directly(TABLE, [Sent(f"p-{number}", number, day=before) for number in numbers])
+        shift = 0 if week else 25
+        lessons = [Sent(f"l-{number}", number + shift, "lesson", "exercise", day=day.isoformat()) for number in numbers]
+        lake.publish_directly("events.lesson_events", lessons)
+        # then: only the last day tells, of what points beyond the payments there are
+        assert checked(lake, day) == ([] if week else ["nothing behind sequence_number"])
+    [kept] = rows(lake, DAY_CHECKS)
+    assert (kept["rows"], kept["severity"], kept["table_name"]) == (25, "high", "events.lesson_events")
+    assert kept["observed"] == "25 of 30 values of sequence_number are not in events.payment_events.sequence_number"
+    assert json.loads(kept["samples"])[0] == "l-1005"
+    followed = rows(lake, DAY_REFERENCES)
+    assert sorted((row["distinct_values"], row["missing"]) for row in followed) == [(30, 0), (30, 0), (30, 0), (30, 25)]
