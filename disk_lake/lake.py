@@ -10,10 +10,10 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
-from types import ModuleType
 from typing import IO, Any
 
 from pyspark.sql import SparkSession
@@ -23,9 +23,13 @@ from eventlake.definitions import build_bundle
 from eventlake.layout import Area, event_prefix
 from eventlake.load_plan import ERRORS_AREA, Landing, LoadPlan, plan_load
 from eventlake_spark.objects import already_there, split_uri
+from eventlake_spark.protection import ReadSecret
 from eventlake_spark.table_ddl import open_table
 
 RAW, LAKE = "a-raw", "a-lake"
+# what Secrets Manager keeps of a lake, here open
+PROTECTION_SECRET, PROTECTION_KEY = "a-protection-key", "the key of a lake on disk"
+_SECRETS = {PROTECTION_SECRET: PROTECTION_KEY}
 _runs = count(1)
 
 
@@ -111,22 +115,30 @@ class DiskLake:
             load_id, landings, self.pairs, bases, (), 10**9, self.definitions_key, "2026-11-21T08:05:00Z", ("raw",)
         )
 
-    def run(self, plan: LoadPlan, expected_exit: int = 0) -> dict[str, Any]:
+    def run(
+        self, plan: LoadPlan, expected_exit: int = 0, read_secret: ReadSecret = _SECRETS.__getitem__
+    ) -> dict[str, Any]:
         tables = [entry.table for entry in plan.tables]
-        options = ["--load_id", plan.load_id, "--raw_bucket", RAW]
-        return self.run_job(load_events, plan.to_json(), tables, expected_exit, options)
+        options = ["--load_id", plan.load_id, "--raw_bucket", RAW, "--protection_secret", PROTECTION_SECRET]
+        main = partial(load_events.main, read_secret=read_secret)
+        return self.run_job(main, plan.to_json(), tables, expected_exit, options)
 
     def run_job(
-        self, job: ModuleType, plan: bytes, tables: Sequence[str], expected_exit: int = 0, options: Sequence[str] = ()
+        self,
+        main: Callable[..., int],
+        plan: bytes,
+        tables: Sequence[str],
+        expected_exit: int = 0,
+        options: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """A job's main on a plan; gives its receipt."""
+        """A job on a plan; gives its receipt."""
         self.tables |= set(tables)
         run_id = f"jr_{next(_runs):012d}"
         prefix = f"s3://{LAKE}/control/runs/"
         plan_uri = f"{prefix}plan-{run_id}.json"
         self.store.create(plan_uri, plan)
         argv = ["--JOB_NAME", "job", "--JOB_RUN_ID", run_id, "--plan_uri", plan_uri, "--receipt_prefix", prefix]
-        assert job.main([*argv, *options, "--enable-metrics", "true"], self.store, self.session) == expected_exit
+        assert main([*argv, *options, "--enable-metrics", "true"], self.store, self.session) == expected_exit
         return dict(json.loads(self.store.read(f"{prefix}receipt-{run_id}.json")))
 
     def publish(self, receipt: Mapping[str, Any]) -> None:

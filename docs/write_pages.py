@@ -76,7 +76,8 @@ Generated from [`include/contracts`](../include/contracts) by `make pages`; do n
 
 {names} event names under {contracts} contracts in {types} tables. A table has the envelope's columns, those below, and
 its lineage (`ingested_at`, `shard_id`, `sequence_number`, `raw_object`, `load_id`). An event whose name has no contract
-is in `events.uncontracted`, its body as JSON text. PII classes: what the strictest contract of the type says.
+is in `events.uncontracted`, its body as JSON text. PII classes: what the strictest contract of the type says. Protected
+columns hold no value as it was sent ([decision 0013](decisions/0013-personal-values-on-their-way-into-tables.md)).
 """
 
 
@@ -99,9 +100,10 @@ def contracts_page() -> str:
             f"- **{one.event_subtype}**: {one.title}. {one.description} `{'`, `'.join(one.event_names)}`"
             for one in contracts
         ]
-        lines += ["", "| column | type | PII | what it is |", "|---|---|---|---|"]
+        lines += ["", "| column | type | PII | protected | what it is |", "|---|---|---|---|---|"]
         lines += [
-            f"| `{column.name}` | `{column.sql_type}` | {column.pii} | {column.comment.replace('|', '/')} |"
+            f"| `{column.name}` | `{column.sql_type}` | {column.pii} | {column.protection} | "
+            f"{column.comment.replace('|', '/')} |"
             for column in contract_columns(contracts)
         ]
         lines.append("")

@@ -22,6 +22,8 @@ NOT_HERE = {
     "CloudWatch": "metric math, SEARCH and anomaly detection, in queries and alarms; request metrics of S3; DynamoDB "
     "charges a read by the request or item, not by its size, in answers and metrics alike",
     "CloudWatch alarms": "actions other than topics; an alarm on metric math fails the deploy",
+    "CloudFormation": "to refuse a secret whose name is there: after a stack was deleted and its secret retained, the "
+    "next one of the name gets a new text",
     "EventBridge": "events of services other than alarms, Glue's jobs and crawlers, and S3",
     "IAM": "no request is checked against a policy",
     "KMS": "encryption is declared and read back; objects lie as they are",

@@ -77,6 +77,7 @@ STORED: dict[str, frozenset[str]] = {
         + _below("NotificationConfiguration.LambdaConfigurations", f"Function {_NOTIFICATION}")
         + " "
         + _below("LifecycleConfiguration.Rules", _LIFECYCLE_RULE),
+        "AWS::SecretsManager::Secret": "Name Description KmsKeyId GenerateSecretString.PasswordLength Tags",
         "AWS::SNS::Subscription": "TopicArn Protocol Endpoint DeliveryPolicy FilterPolicy FilterPolicyScope "
         "RawMessageDelivery RedrivePolicy SubscriptionRoleArn",
         "AWS::SNS::Topic": "TopicName DisplayName Tags Subscription.Protocol Subscription.Endpoint",

@@ -23,6 +23,8 @@ from eventlake.table_schema import table_columns
 
 INCLUDE = Path(__file__).resolve().parent.parent / "include"
 UNCONTRACTED_TABLE_NAME = "uncontracted"
+# what a suite may ask of a column that holds a hash or a mask; all else is about the text that was sent
+ASKED_OF_ANY_VALUE = ("expect_column_values_to_not_be_null", "expect_column_values_to_be_null")
 
 
 @dataclass
@@ -116,7 +118,7 @@ def _check_suites(folder: Path, index: ContractIndex, rollups: Collection[str], 
             continue
         suites += 1
         if index.of_type(suite.event_type):
-            findings.faults += _unknown_columns(path, suite, index)
+            findings.faults += _faults_of_columns(path, suite, index)
             findings.faults += _unknown_references(path, suite, index)
         elif suite.event_type != UNCONTRACTED_TABLE_NAME and not (folder / f"rollups/{path.stem}.sql").is_file():
             findings.faults.append(
@@ -126,9 +128,9 @@ def _check_suites(folder: Path, index: ContractIndex, rollups: Collection[str], 
     findings.counts["suites"] = suites
 
 
-def _unknown_columns(path: Path, suite: Suite, index: ContractIndex) -> Iterator[str]:
+def _faults_of_columns(path: Path, suite: Suite, index: ContractIndex) -> Iterator[str]:
     try:
-        names = {column.name for column in table_columns(index.of_type(suite.event_type))}
+        columns = {column.name: column for column in table_columns(index.of_type(suite.event_type))}
     except LakeError:
         # told of the table already
         return
@@ -137,11 +139,19 @@ def _unknown_columns(path: Path, suite: Suite, index: ContractIndex) -> Iterator
             if not key.startswith("column"):
                 continue
             for column in value if isinstance(value, list) else [value]:
-                if isinstance(column, str) and column not in names:
+                if not isinstance(column, str):
+                    continue
+                if column not in columns:
                     yield (
                         f"checking {path}: received column {column!r} in {expectation.type}; "
                         f"valid is a column of events.{suite.event_type}_events; "
                         "correct the name, or add the field to a contract"
+                    )
+                elif columns[column].protection and expectation.type not in ASKED_OF_ANY_VALUE:
+                    yield (
+                        f"checking {path}: received {expectation.type} on {column!r}, which the table holds "
+                        f"{columns[column].protection}; valid is {' or '.join(ASKED_OF_ANY_VALUE)}; let the contract "
+                        "judge the value, rows are judged as they were sent"
                     )
 
 

@@ -57,7 +57,7 @@ def _compacted(lake: DiskLake, name: str) -> dict[str, Any]:
     ).collect()  # fmt: skip
     shown = TableFiles(name, lake.main_of(name) or 0, tuple(LiveFile(*row) for row in files))
     plan = plan_compaction("close_day-0123456789-g1", "now", [shown], "9999-12-31", BYTE_CEILING)
-    return lake.run_job(compact_tables, plan.to_json(), [])
+    return lake.run_job(compact_tables.main, plan.to_json(), [])
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 receipt.
 
     load_events.py --JOB_RUN_ID … --load_id … --plan_uri s3://… --receipt_prefix s3://… --raw_bucket …
+        --protection_secret …
 
 Read the plan, and for each table: read its lines, judge them, write the new ones to a branch, validate them. A plan of
 the kind `rebuild` names lines that were loaded before; the days on which they say something else are written anew.
@@ -27,10 +28,11 @@ from eventlake_spark.batch import Batch
 from eventlake_spark.job_log import now, start_log
 from eventlake_spark.judgement import LOADED
 from eventlake_spark.objects import ObjectStore, s3_object_store
+from eventlake_spark.protection import ReadSecret, know_key, secret_of_lake
 from eventlake_spark.quarantine import duplicate_rows, quarantined_rows, reasons, write_beside_receipt
 from eventlake_spark.read_landings import Landings
 from eventlake_spark.receipt import code_hash, failed_entry, table_entry, write_receipt
-from eventlake_spark.row_parsing import lines_of_table
+from eventlake_spark.row_parsing import TableLines, lines_of_table
 from eventlake_spark.session import in_parallel, start_session
 from eventlake_spark.stage import stage
 from eventlake_spark.validation import Validator
@@ -50,7 +52,12 @@ class Outcome:
     duplicates: list[dict[str, Any]]
 
 
-def main(argv: Sequence[str], store: ObjectStore | None = None, session: SparkSession | None = None) -> int:
+def main(
+    argv: Sequence[str],
+    store: ObjectStore | None = None,
+    session: SparkSession | None = None,
+    read_secret: ReadSecret = secret_of_lake,
+) -> int:
     """Exit code: 0 when a receipt was written and at least one table of a plan did not fail."""
     started_at = now()
     arguments = parse_arguments(argv, reads_landings=True)
@@ -61,6 +68,8 @@ def main(argv: Sequence[str], store: ObjectStore | None = None, session: SparkSe
     definitions = parse_bundle(store.read(f"s3://{arguments.lake_bucket}/{plan.definitions_key}"))
     pairs = [(contract.event_type, contract.event_subtype) for contract in definitions.contracts]
     landings = Landings(plan, pairs, arguments.raw_bucket, store)
+    if any(lines_of_entry(entry, definitions).protects for entry in plan.tables):
+        know_key(session, arguments.protection_secret, read_secret)
 
     def load(entry: TablePlan) -> Outcome:
         return load_table(session, entry, definitions, landings, arguments, validator)
@@ -103,8 +112,7 @@ def load_table(
 ) -> Outcome:
     """One table, from its lines to its entry in the receipt."""
     try:
-        contracts = () if entry.event_type is None else definitions.contracts.of_type(entry.event_type)
-        lines = lines_of_table(entry.event_type, entry.table, contracts)
+        lines = lines_of_entry(entry, definitions)
         batch = stage(session, lines, entry, landings, arguments.load_id, arguments.job_run_id)
         quarantined = quarantined_rows(batch, landings)
         has_news = batch.staged is not None and batch.count(LOADED)
@@ -116,6 +124,11 @@ def load_table(
         made = Outcome(failed_entry(entry, arguments.load_id, arguments.job_run_id, error), [], [])
     _log.info(json.dumps({"load_id": arguments.load_id, **_decision(made.entry)}))
     return made
+
+
+def lines_of_entry(entry: TablePlan, definitions: Bundle) -> TableLines:
+    contracts = () if entry.event_type is None else definitions.contracts.of_type(entry.event_type)
+    return lines_of_table(entry.event_type, entry.table, contracts)
 
 
 def _validation(batch: Batch, definitions: Bundle, validator: Validator) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from eventlake.contract_terms import (
     FIELD_NAME,
     KINDS,
     PII_CLASSES,
+    PROTECTIONS,
     RESERVED_NAMES,
     ContractError,
     Field,
@@ -37,6 +38,7 @@ KEYWORDS_OF_KIND: dict[str, tuple[str, ...]] = {
     "json": (),
 }
 _SHAPE_KEYWORDS: dict[str, frozenset[str]] = {
+    "string": frozenset({"x-protect"}),
     "number": frozenset({"x-decimal"}),
     "array": frozenset({"items"}),
     "object": frozenset({"properties", "required", "additionalProperties"}),
@@ -125,12 +127,28 @@ class FieldReader:
             kind=kind,
             description=self.text("description", schema, "", place),
             pii=pii,
+            protection=self._protection(place, schema, pii),
             required=required,
             decimal=decimal,
             fields=self.fields(f"{place}.properties", schema) if kind == "object" else (),
             items=self._field(f"{place}.items", EACH_ITEM, schema["items"], False) if "items" in schema else None,
         )
         return replace(field, keywords=tuple(self.keywords(place, schema, field)))
+
+    def _protection(self, place: str, schema: Mapping[str, Any], pii: str) -> str:
+        if "x-protect" not in schema:
+            return ""
+        how: str = schema["x-protect"]
+        if how not in PROTECTIONS:
+            self.refuse(f"{place}.x-protect", how, f"one of {', '.join(PROTECTIONS)}", "pick one, or leave it out")
+        if pii == "none":
+            self.refuse(
+                f"{place}.x-protect",
+                f"the protection {how!r} of a field with x-pii 'none'",
+                "x-pii personal or sensitive beside it",
+                "say how personal the value is, or leave x-protect out",
+            )
+        return how
 
     def _decimal(self, place: str, schema: Mapping[str, Any]) -> tuple[int, int]:
         value = schema["x-decimal"]

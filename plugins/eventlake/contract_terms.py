@@ -25,6 +25,8 @@ EACH_ITEM = "[]"
 SCALAR_KINDS = ("string", "integer", "number", "boolean")
 KINDS = (*SCALAR_KINDS, "object", "array")
 PII_CLASSES = ("none", "personal", "sensitive")
+# how a value may be kept from the readers of a table; what each does is in eventlake.protection
+PROTECTIONS = ("hash", "mask")
 # why an event is kept as long as it is; each is a promise to somebody, so none is made up in a contract
 RETENTION_CLASSES = ("short", "standard", "account_lifetime", "financial", "legal", "security")
 
@@ -97,6 +99,7 @@ class Field:
     kind: str
     description: str = ""
     pii: str = "none"
+    protection: str = ""  # one of PROTECTIONS, or empty: the table holds what was sent
     required: bool = False
     decimal: tuple[int, int] | None = None
     # keyword and argument in the order of the dialect; numbers are int (integers), Decimal (exact) or float (doubles)

@@ -133,6 +133,11 @@ class Settings:
         return f"{self.prefix}-landings-dead-letter"
 
     @property
+    def protection_secret(self) -> str:
+        """The secret that holds the key of hashed fields."""
+        return f"{self.prefix}-protection-key"
+
+    @property
     def alerts_topic_arn(self) -> str:
         return f"arn:aws:sns:{self.region}:{self.account_id}:{self.prefix}-alerts"
 

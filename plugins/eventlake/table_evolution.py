@@ -89,7 +89,7 @@ def compare_columns(existing: Mapping[str, str], wanted: Sequence[Column]) -> Ev
         comparison.files = column.files
         spelling = spellings.get(column.name.lower())
         if spelling is None:
-            comparison.changes.append(AddColumn((column.name,), column.sql_type, column.comment))
+            comparison.changes.append(AddColumn((column.name,), column.sql_type, column.told))
         elif spelling != column.name:
             comparison.refuse_spelling((column.name,), spelling)
         else:

@@ -12,10 +12,11 @@ items are not described, and of a field without `type`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from eventlake.contract_terms import EACH_ITEM, PII_CLASSES, Contract, ContractError, Field, Path
+from eventlake.protection import Protection, described, protections
 
 DEEPEST_LEVEL = 3
 MOST_LEAVES = 200
@@ -33,8 +34,14 @@ class Column:
     comment: str = ""
     pii: str = "none"
     is_json_text: bool = False
+    protection: str = ""  # in words; empty where the column holds what was sent
     # the contracts that name it, for words only: two columns that are alike are one, whoever asks for them
     files: tuple[str, ...] = dataclasses.field(default=(), compare=False)
+
+    @property
+    def told(self) -> str:
+        """What a catalog says of it."""
+        return " ".join(filter(None, (self.comment, self.protection and f"({self.protection})")))
 
 
 ENVELOPE_COLUMNS: tuple[Column, ...] = (
@@ -108,6 +115,7 @@ def table_columns(contracts_of_one_type: Iterable[Contract]) -> tuple[Column, ..
 def contract_columns(contracts_of_one_type: Iterable[Contract]) -> tuple[Column, ...]:
     """The columns that the contracts name, without envelope, other_fields and lineage."""
     contracts = tuple(contracts_of_one_type)
+    protected = protected_places(contracts)
     return tuple(
         Column(
             name=name,
@@ -116,6 +124,7 @@ def contract_columns(contracts_of_one_type: Iterable[Contract]) -> tuple[Column,
             pii=_strictest_pii(each for contract in contracts for each in contract.fields if each.name == name),
             is_json_text=shape.kind == JSON_TEXT,
             files=tuple(each.file for each in contracts if each.field_at((name,)) is not None),
+            protection=described({path: how for path, how in protected.items() if path[0] == name}),
         )
         for name, shape in table_shape(contracts)
     )
@@ -149,6 +158,15 @@ def json_text_paths(contracts_of_one_type: Iterable[Contract]) -> frozenset[Path
     for name, shape in table_shape(contracts_of_one_type):
         walk((name,), shape)
     return frozenset(found)
+
+
+def protected_places(contracts_of_one_type: Iterable[Contract]) -> Mapping[Path, Protection]:
+    """The places of a type's table that get something else than what was sent, and what.
+
+    Raises ContractError where the contracts ask for what cannot be done.
+    """
+    contracts = tuple(contracts_of_one_type)
+    return protections(contracts, json_text_paths(contracts))
 
 
 def _shape(field: Field) -> ColumnShape:

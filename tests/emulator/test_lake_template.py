@@ -293,6 +293,12 @@ def of_subscription(emulator: Emulator, arn: str) -> dict[str, Any]:
     return {**sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"], **listed}
 
 
+def of_secret(emulator: Emulator, name: str) -> dict[str, Any]:
+    secrets = emulator.client("secretsmanager")
+    text = secrets.get_secret_value(SecretId=name)["SecretString"]
+    return {**secrets.describe_secret(SecretId=name), "GenerateSecretString": {"PasswordLength": len(text)}}
+
+
 READERS: dict[str, Callable[[Emulator, str], dict[str, Any]]] = {
     "AWS::CloudWatch::Alarm": lambda emulator, name: emulator.client("cloudwatch").describe_alarms(AlarmNames=[name])[
         "MetricAlarms"
@@ -311,6 +317,7 @@ READERS: dict[str, Callable[[Emulator, str], dict[str, Any]]] = {
     "AWS::Lambda::Function": of_function,
     "AWS::Logs::LogGroup": of_log_group,
     "AWS::S3::Bucket": of_bucket,
+    "AWS::SecretsManager::Secret": of_secret,
     "AWS::SNS::Subscription": of_subscription,
     "AWS::SNS::Topic": of_topic,
     "AWS::SQS::Queue": of_queue,

@@ -14,6 +14,7 @@ from eventlake.table_schema import ENVELOPE_COLUMNS, LINEAGE_COLUMNS, OTHER_FIEL
 from tests.contract_builders import a_contract, a_schema
 
 TEXT = {"type": "string"}
+PERSONAL = TEXT | {"x-pii": "personal"}
 EURO = {"type": "number", "x-decimal": [12, 2]}
 
 
@@ -95,6 +96,13 @@ REFUSALS: list[tuple[dict[str, Any], str, str]] = [
     ({"properties": {"a": EURO | {"x-decimal": [2, 3]}}}, "properties.a.x-decimal", "scale 0 to precision"),
     ({"properties": {"a": EURO | {"x-decimal": "12,2"}}}, "properties.a.x-decimal", "[precision, scale]"),
     ({"properties": {"a": TEXT | {"x-pii": "secret"}}}, "properties.a.x-pii", "sensitive"),
+    ({"properties": {"a": PERSONAL | {"x-protect": "encrypt"}}}, "properties.a.x-protect", "one of hash, mask"),
+    ({"properties": {"a": TEXT | {"x-protect": "hash"}}}, "properties.a.x-protect", "personal or sensitive"),
+    (
+        {"properties": {"a": {"type": "integer", "x-pii": "personal", "x-protect": "hash"}}},
+        "properties.a.x-protect",
+        "for integer",
+    ),
     ({"properties": {"user id": TEXT}}, "properties.user id", "other_fields"),
     ({"properties": {"Load_ID": TEXT}}, "properties.Load_ID", "neither the envelope nor the lake"),
     ({"properties": {"note": TEXT, "Note": TEXT}}, "properties.Note", "differ in more than case"),

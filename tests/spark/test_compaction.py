@@ -26,7 +26,7 @@ def compacted(
 ) -> dict[str, Any]:
     entry = CompactionEntry(TABLE, base or lake.main_of(TABLE) or 0, days, rows, 9, 3, files_needed)
     plan = CompactionPlan("close_day-0123456789-g1", "now", (entry,))
-    return lake.run_job(compact_tables, plan.to_json(), [], exit_code)
+    return lake.run_job(compact_tables.main, plan.to_json(), [], exit_code)
 
 
 def test_a_compacted_day_holds_the_same_rows_in_one_sorted_file(lake: DiskLake) -> None:

@@ -11,13 +11,14 @@ from eventlake.errors import TerminalError
 
 @dataclass(frozen=True)
 class JobArguments:
-    """The arguments of a run. `load_id` and `raw_bucket` are empty for jobs that read no landings."""
+    """The arguments of a run. Those after `receipt_prefix` are empty for jobs that read no landings."""
 
     job_run_id: str
     plan_uri: str
     receipt_prefix: str
     load_id: str
     raw_bucket: str
+    protection_secret: str  # name of the secret that holds the key of hashed fields, never the key
     code_hash: str  # of the code that was deployed; empty where a deployment does not say
 
     @property
@@ -38,7 +39,8 @@ def parse_arguments(argv: Sequence[str], *, reads_landings: bool) -> JobArgument
         parser.add_argument(f"--{name}", required=True)
     for name in ("load_id", "raw_bucket"):
         parser.add_argument(f"--{name}", required=reads_landings, default="")
-    parser.add_argument("--code_hash", default="")
+    for name in ("protection_secret", "code_hash"):
+        parser.add_argument(f"--{name}", default="")
     try:
         known, _ = parser.parse_known_args(list(argv))
     except (argparse.ArgumentError, SystemExit) as error:
@@ -46,6 +48,5 @@ def parse_arguments(argv: Sequence[str], *, reads_landings: bool) -> JobArgument
             f"starting a job: received the arguments {sorted(each for each in argv if each.startswith('--'))}; "
             f"valid are {parser.format_usage().strip()}; start it through its DAG"
         ) from error
-    return JobArguments(
-        known.JOB_RUN_ID, known.plan_uri, known.receipt_prefix, known.load_id, known.raw_bucket, known.code_hash
-    )
+    names = ("JOB_RUN_ID", "plan_uri", "receipt_prefix", "load_id", "raw_bucket", "protection_secret", "code_hash")
+    return JobArguments(*(getattr(known, name) for name in names))

@@ -22,9 +22,11 @@ from eventlake.table_schema import (
     Column,
     ColumnShape,
     contract_columns,
+    protected_places,
     table_columns,
     table_shape,
 )
+from eventlake_spark.protection import with_protection
 
 WIDEST_DECIMAL = 38
 WIDE_SCALE = 18
@@ -78,6 +80,11 @@ class TableLines:
     @property
     def rules(self) -> tuple[RowRule, ...]:
         return table_rules(self.contracts)
+
+    @property
+    def protects(self) -> bool:
+        """Whether the table gets something else than what was sent anywhere."""
+        return bool(protected_places(self.contracts))
 
     @property
     def owner(self) -> str:
@@ -148,9 +155,12 @@ def column_expressions(lines: TableLines, load_id: str) -> dict[str, str]:
         OTHER_FIELDS: _other_fields(lines),
         BODY: f"regexp_replace(value, {text(_ADDED)}, '}}')",
     }
+    protected = protected_places(lines.contracts)
     for name, shape in table_shape(lines.contracts):
         read = f"e.{quoted(name)}"
-        made[name] = f"CAST({read} AS {cast_type(shape)})" if parse_type(shape) != cast_type(shape) else read
+        value = with_protection(read, shape, (name,), protected)
+        is_as_read = value == read and parse_type(shape) == cast_type(shape)
+        made[name] = value if is_as_read else f"CAST({value} AS {cast_type(shape)})"
     return {column.name: made[column.name] for column in lines.columns}
 
 

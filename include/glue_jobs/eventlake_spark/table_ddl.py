@@ -172,7 +172,7 @@ def create_table(
 ) -> IcebergTable:
     """A new, empty table, partitioned by day where it has one, with an empty first snapshot, in one commit."""
     jvm = session._jvm
-    fields = [f"`{column.name}` {_quoted_type(column.sql_type)} COMMENT {_text(column.comment)}" for column in columns]
+    fields = [f"`{column.name}` {_quoted_type(column.sql_type)} COMMENT {_text(column.told)}" for column in columns]
     struct = jvm.StructType.fromDDL(", ".join(fields))
     schema = jvm.SparkSchemaUtil.convert(struct)
     spec = jvm.PartitionSpec.builderFor(schema)
