@@ -18,6 +18,7 @@ from pyspark.sql import SparkSession
 from eventlake.compaction import CompactionEntry, CompactionPlan
 from eventlake_spark.arguments import parse_arguments
 from eventlake_spark.compaction import failed_compaction, stage_compaction
+from eventlake_spark.failure import log_failure
 from eventlake_spark.job_log import now, start_log
 from eventlake_spark.objects import ObjectStore, s3_object_store
 from eventlake_spark.receipt import code_hash, write_receipt
@@ -41,7 +42,7 @@ def main(argv: Sequence[str], store: ObjectStore | None = None, session: SparkSe
             made = stage_compaction(session, entry, plan.compaction_id, arguments.job_run_id)
         # one table's failure must not take the others with it; the receipt tells
         except Exception as error:
-            _log.exception("compacting %s", entry.table)
+            log_failure(_log, f"compacting {entry.table}", error)
             made = failed_compaction(entry, plan.compaction_id, arguments.job_run_id, error)
         _log.info(json.dumps({"compaction_id": plan.compaction_id, **made}))
         return made

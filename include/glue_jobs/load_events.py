@@ -25,6 +25,7 @@ from eventlake.definitions import Bundle, parse_bundle
 from eventlake.load_plan import LoadPlan, TablePlan
 from eventlake_spark.arguments import JobArguments, parse_arguments
 from eventlake_spark.batch import Batch
+from eventlake_spark.failure import log_failure
 from eventlake_spark.job_log import now, start_log
 from eventlake_spark.judgement import LOADED
 from eventlake_spark.objects import ObjectStore, s3_object_store
@@ -120,7 +121,7 @@ def load_table(
         made = Outcome(table_entry(batch, reasons(quarantined), validation), quarantined, duplicate_rows(batch))
     # one table's failure must not take the others with it; the receipt tells, and its landings go on waiting
     except Exception as error:
-        _log.exception("loading %s", entry.table)
+        log_failure(_log, f"loading {entry.table}", error)
         made = Outcome(failed_entry(entry, arguments.load_id, arguments.job_run_id, error), [], [])
     _log.info(json.dumps({"load_id": arguments.load_id, **_decision(made.entry)}))
     return made

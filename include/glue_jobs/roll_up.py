@@ -19,6 +19,7 @@ from pyspark.sql import SparkSession
 from eventlake.definitions import parse_bundle
 from eventlake.rollup_plan import RollupEntry, RollupPlan
 from eventlake_spark.arguments import parse_arguments
+from eventlake_spark.failure import log_failure
 from eventlake_spark.job_log import now, start_log
 from eventlake_spark.objects import ObjectStore, s3_object_store
 from eventlake_spark.receipt import code_hash, write_receipt
@@ -48,7 +49,7 @@ def main(argv: Sequence[str], store: ObjectStore | None = None, session: SparkSe
             made = stage_rollup(session, entry, rollup, gate, plan.rollup_run_id, arguments.job_run_id)
         # one rollup's failure must not take the others with it; the receipt tells, and the next run tries again
         except Exception as error:
-            _log.exception("rebuilding %s", entry.table)
+            log_failure(_log, f"rebuilding {entry.table}", error)
             made = failed_rollup(entry, plan.rollup_run_id, arguments.job_run_id, error)
         _log.info(json.dumps({"rollup_run_id": plan.rollup_run_id, **made}))
         return made

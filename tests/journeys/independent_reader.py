@@ -10,6 +10,7 @@ import collections
 import contextlib
 import gzip
 import hashlib
+import hmac
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from typing import Any
 import boto3
 from pyiceberg.catalog import load_catalog
 from pyiceberg.exceptions import NoSuchTableError
+
+Path = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -131,3 +134,66 @@ class LakeReader:
                 event = json.loads(line)
                 found[event["_lake"]["shard_id"], event["_lake"]["sequence_number"]] = event["event_uuid"].lower()
         return found
+
+    # ------------------------------------------------------------------ protection
+    def protection_key(self) -> bytes:
+        name = f"{self.environment['LAKE_PREFIX']}-protection-key"
+        return str(self.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"]).encode()
+
+    def protected_fields(self) -> dict[str, dict[Path, Mapping[str, Any]]]:
+        """By event type: each field with `x-protect` in the contracts in force, and what they say of it."""
+        s3, bucket = self.client("s3"), self.environment["LAKE_BUCKET"]
+        pointer = json.load(s3.get_object(Bucket=bucket, Key="control/definitions/current.json")["Body"])
+        bundle = json.load(s3.get_object(Bucket=bucket, Key=pointer["key"])["Body"])
+        found: dict[str, dict[Path, Mapping[str, Any]]] = collections.defaultdict(dict)
+        for name, contract in bundle["contracts"].items():
+            found[name.partition("/")[0]] |= dict(_protected(contract, ()))
+        return {event_type: fields for event_type, fields in found.items() if fields}
+
+    def protected_differences(self) -> tuple[int, list[str]]:
+        """How many protected values the tables hold, and the places of those that are not what was sent makes them."""
+        key, compared, differences = self.protection_key(), 0, []
+        sent = {}
+        for prefix in ("raw/", "late/"):
+            for line in self.lines(prefix):
+                event = json.loads(line)
+                sent[event["_lake"]["shard_id"], event["_lake"]["sequence_number"]] = event
+        for event_type, fields in self.protected_fields().items():
+            table, columns = f"events.{event_type}_events", sorted({path[0] for path in fields})
+            for shard_id, number, *values in self.column(table, "shard_id", "sequence_number", *columns):
+                event, row = sent[shard_id, number], dict(zip(columns, values, strict=True))
+                for path, said in fields.items():
+                    wanted = [_hidden(value, said, key) for value in _at(event, path)]
+                    compared += sum(value is not None for value in wanted)
+                    if _at(row, path) != wanted:
+                        differences.append(f"{table} {'.'.join(path)} of {event['event_uuid']}")
+        return compared, differences
+
+
+_EACH = "*"
+
+
+def _protected(schema: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    if "x-protect" in schema:
+        yield path, schema
+    for name, inner in schema.get("properties", {}).items():
+        yield from _protected(inner, (*path, name))
+    if "items" in schema:
+        yield from _protected(schema["items"], (*path, _EACH))
+
+
+def _at(value: Any, path: Path) -> list[Any]:
+    """What lies at the path, of an array each item; None where there is nothing."""
+    if not path or value is None:
+        return [value]
+    if path[0] == _EACH:
+        return [found for item in value for found in _at(item, path[1:])]
+    return _at(value.get(path[0]), path[1:])
+
+
+def _hidden(value: str | None, said: Mapping[str, Any], key: bytes) -> str | None:
+    if value is None:
+        return None
+    if said["x-protect"] == "hash":
+        return hmac.new(key, value.encode(), hashlib.sha256).hexdigest()
+    return "***" + value[value.rindex("@") :] if said.get("format") == "email" else "***"

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from eventlake.compaction import CompactionEntry
 from eventlake.errors import TerminalError, TransientError
 from eventlake.load_plan import branch_name
+from eventlake_spark.failure import told
 from eventlake_spark.table_ddl import PARTITION, SORT_BY, open_table
 
 
@@ -58,8 +59,7 @@ def stage_compaction(
 
 def failed_compaction(entry: CompactionEntry, compaction_id: str, job_run_id: str, error: Exception) -> dict[str, Any]:
     """The entry of a table that nothing may be published of."""
-    told = f"{type(error).__name__}: {' '.join(str(error).split())}"[:2000]
-    return _entry(entry, branch_name(compaction_id, job_run_id), None, 0, told)
+    return _entry(entry, branch_name(compaction_id, job_run_id), None, 0, told(error))
 
 
 def _entry(

@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 
 
 def start_log(job: str) -> None:
-    """Decisions of the job from INFO; of the libraries (Great Expectations tells every step) only what is wrong."""
+    """Decisions of the job from INFO; of the libraries only what is wrong, and nothing of the one that looks at values:
+    what Great Expectations cannot answer is told by the job."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stdout, format="%(message)s")
+    logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
     logging.getLogger(job).setLevel(logging.INFO)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from eventlake.load_plan import TablePlan, branch_name
 from eventlake_spark.batch import Batch
+from eventlake_spark.failure import told
 from eventlake_spark.judgement import BAD, CONFLICT, DUPLICATE, LOADED
 from eventlake_spark.objects import ObjectStore
 
@@ -47,7 +48,6 @@ def table_entry(
 
 def failed_entry(entry: TablePlan, load_id: str, job_run_id: str, error: Exception) -> dict[str, Any]:
     """The entry of a table that nothing may be published of."""
-    message = " ".join(str(error).split()) or type(error).__name__
     return {
         "table": entry.table,
         "event_type": entry.event_type,
@@ -63,7 +63,7 @@ def failed_entry(entry: TablePlan, load_id: str, job_run_id: str, error: Excepti
         "landings": [],
         "quarantined_by_reason": {},
         "validation": None,
-        "error": f"{type(error).__name__}: {message}"[:2000],
+        "error": told(error),
     }
 
 

@@ -19,6 +19,7 @@ from eventlake.load_plan import branch_name
 from eventlake.rollup_plan import RollupEntry, sources_text
 from eventlake.settings import SPARK_CATALOG
 from eventlake.table_schema import Column
+from eventlake_spark.failure import told
 from eventlake_spark.table_ddl import PARTITION, IcebergTable, Staged, ready_table
 
 # rows and how many they are -> what their suite says of them, as a receipt does
@@ -71,7 +72,7 @@ def failed_rollup(entry: RollupEntry, rollup_run_id: str, job_run_id: str, error
         "branch": branch_name(rollup_run_id, job_run_id),
         "added_records": 0,
         "days": {},
-        "error": f"{type(error).__name__}: {' '.join(str(error).split())}"[:2000],
+        "error": told(error),
         "validation": None,
     }
 

@@ -20,6 +20,8 @@ Made = TypeVar("Made")
 
 _CONFIGURATION = {
     "spark.scheduler.mode": "FAIR",  # or the first big type would starve the others
+    # its words of a failed task are those of the exception, and may hold values: jobs say themselves what failed
+    "spark.log.level": "OFF",
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.session.timeZone": "UTC",
@@ -64,7 +66,8 @@ def start_session(application: str, size_bytes: int) -> SparkSession:
     for name, value in _CONFIGURATION.items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()
-    session.sparkContext.setLogLevel("ERROR")
+    # where a context is there already
+    session.sparkContext.setLogLevel(_CONFIGURATION["spark.log.level"])
     for name in _JAVA_NAMES:
         java_import(session._jvm, name)
     _keep_type_test(session)

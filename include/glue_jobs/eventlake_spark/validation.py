@@ -20,6 +20,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from eventlake.definitions import Expectation, Suite
+from eventlake_spark.failure import log_failure, told, told_of_expectation
 
 SAMPLE_IDENTITIES = 10
 _ANALYTICS = "GX_ANALYTICS_ENABLED"
@@ -62,9 +63,8 @@ class Validator:
             ]
         # whatever a suite or an engine does, the load has to hear of it as a missing answer
         except Exception as error:
-            _log.exception("validating rows by the suite %s", suite.event_type)
-            note = f"{type(error).__name__}: {' '.join(str(error).split())}"[:500]
-            return {"success": None, "results": [], "note": note}
+            log_failure(_log, f"validating rows by the suite {suite.event_type}", error)
+            return {"success": None, "results": [], "note": told(error)[:500]}
         return {"success": all(result["success"] is True for result in results), "results": results}
 
     def _start(self) -> None:
@@ -164,10 +164,10 @@ def _event_uuids(found: Mapping[str, Any]) -> list[str]:
 
 
 def _exception_of(fault: Mapping[str, Any]) -> str | None:
-    """The words of an exception within an expectation; GX nests them by metric, or not."""
+    """What is kept of an exception within an expectation; GX nests it by metric, or not."""
     if fault.get("raised_exception"):
-        return str(fault.get("exception_message"))[:500]
+        return told_of_expectation(fault)
     for inner in fault.values():
         if isinstance(inner, Mapping) and inner.get("raised_exception"):
-            return str(inner.get("exception_message"))[:500]
+            return told_of_expectation(inner)
     return None
