@@ -59,7 +59,7 @@ def _in_words(line: dict[str, Any]) -> str:
 def _summary(report: dict[str, Any]) -> str:
     """The run's note. The patches of a run lie in one folder, so one of their addresses says where all are."""
     drift = f"{report['additive']} additive, {report['breaking']} breaking" if report["lines"] else "none"
-    text = f"Crawled {report['tables']} event types. Drift against the contracts: {drift}."
+    text = f"Crawled; {report['tables']} event types came in the last days. Drift against the contracts: {drift}."
     if report["patches"]:
         name, uri = next(iter(report["patches"].items()))
         text += (

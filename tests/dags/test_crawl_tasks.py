@@ -20,7 +20,9 @@ def test_an_alert_names_field_and_contract() -> None:
 
 def test_the_note_says_how_its_patches_are_put_in() -> None:
     report: dict[str, Any] = {"tables": 2, "lines": [LINE], "additive": 2, "breaking": 1, "patches": {}}
-    assert _summary(report) == "Crawled 2 event types. Drift against the contracts: 2 additive, 1 breaking."
+    assert _summary(report) == (
+        "Crawled; 2 event types came in the last days. Drift against the contracts: 2 additive, 1 breaking."
+    )
     patches = {name: f"{FOLDER}{name}.json" for name in ("payment/order", "shop/sale")}
     assert _summary(report | {"patches": patches}).endswith(f" Patches of 2 contracts: make contract PATCH={FOLDER}")
     assert _summary(report | {"lines": []}).endswith("contracts: none.")

@@ -23,11 +23,14 @@ from eventlake.errors import TerminalError
 from eventlake.load_alerts import LOAD_FAILED, LOAD_HELD, ROLLUP
 from eventlake.load_plan import LoadPlan
 from eventlake.release import Release, ReleaseAction
+from eventlake.table_evolution import EvolutionError, plan_evolution
+from eventlake.table_schema import contract_columns
 from eventlake_aws.alerts import clear_alert, mute_incident, open_incidents, raise_alert
 from eventlake_aws.clients import Clients
 from eventlake_aws.load_alerts import alert_on_outcome, settle_held_tables
 from eventlake_aws.publish import main_snapshot_id
 from eventlake_aws.release_steps import plan_and_store_release
+from tests.contract_builders import a_contract
 
 PAYMENT, SECOND = Sent("uuid-0", 100), Sent("uuid-1", 101)
 LAG = Alert("lag", Severity.MEDIUM, "stream", NOW, 3, ("u",), "docs/runbooks/stream-lag.md", "", "team", "stream")
@@ -217,6 +220,35 @@ def test_a_failed_table_is_over_when_it_is_loaded_after_all(lake: Lake, inbox: I
     assert tell(lake, failed) == {"alerts": 1, "sent": 1, "cleared": 0}
     assert tell(lake, outcome)["cleared"] == 1
     assert [(one["state"], one["what"]) for one in inbox()] == [("open", LOAD_FAILED), ("closed", LOAD_FAILED)]
+
+
+def test_an_edit_that_a_table_cannot_follow_fails_that_table_alone_and_says_what_to_do(
+    lake: Lake, inbox: Inbox
+) -> None:
+    # given: what the job says of a table whose rows the contract's new type would not survive
+    wanted = contract_columns([a_contract({"net": {"type": "integer"}})])
+    with pytest.raises(EvolutionError) as refusal:
+        plan_evolution(TABLE, {column.name: "string" for column in wanted}, wanted)
+    key = lake.land([PAYMENT])
+    lesson = Sent("uuid-9", 900, "lesson", "exercise")
+    lake.land([lesson])
+    _, plan = planned(lake)
+    entries = [
+        lake.receipt_entry(plan, TABLE, "jr_1", [], error=f"EvolutionError: {refusal.value}"),
+        lake.receipt_entry(plan, "events.lesson_events", "jr_1", [lesson]),
+    ]
+    lake.write_receipt(plan, "jr_1", entries)
+    # when
+    outcome = published(lake, plan)
+    tell(lake, outcome)
+    # then
+    assert (list(outcome["published"]), list(outcome["failed"])) == (["events.lesson_events"], [TABLE])
+    assert (lake.rows("events.lesson_events"), lake.landing(key)["status"]) == (["uuid-9"], "waiting")
+    [message] = inbox()
+    assert (message["what"], message["dataset"]) == (LOAD_FAILED, TABLE)
+    assert "net is string and would become bigint (contract payment/order.json)" in message["detail"]
+    assert "give the field a new name in the contract" in message["detail"]
+    assert message["runbook"].endswith("load-failed.md")
 
 
 @pytest.mark.parametrize("service", ["sns", "dynamodb"])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,8 +15,10 @@ from lake_builders import Lake, Sent
 import check_tables
 from eventlake.contract import ContractIndex
 from eventlake_aws.live_contracts import compare_with_lake, live_columns
+from laptop.home import exports
 from tests.contract_builders import a_contract, a_schema
 
+ROOT = Path(__file__).resolve().parents[2]
 TABLE = "events.payment_events"
 WHOLE = {"type": "integer"}
 LINES = {"type": "array", "items": {"type": "object", "properties": {"n": WHOLE}}}
@@ -111,3 +117,28 @@ def test_make_check_compares_with_the_lake_that_it_is_told_of(
     said = capsys.readouterr()
     assert "fault: table events.payment_events: a load would refuse that event_name is bigint" in said.err
     assert "tables: 1 of the lake" in said.out
+
+
+def test_make_check_finds_the_lake_of_its_checkout_by_itself(lake: Lake, tmp_path: Path) -> None:
+    # given: what a lake that runs leaves in its folder, drafts of its own too, and a contract that is deployed only
+    drafted = a_schema(key="shop/sale")
+    (tmp_path / "contracts/shop").mkdir(parents=True)
+    (tmp_path / "contracts/shop/sale.json").write_text(json.dumps(drafted))
+    lake.define({"shop/sale": drafted, "shop/gone": a_schema(key="shop/gone")})
+    names = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
+    variables = {name: os.environ[name] for name in names} | {"LAKE_PREFIX": lake.settings.prefix}
+    (tmp_path / "env").write_text(exports(variables))
+    (tmp_path / "composed").touch()
+    # when: a shell that names another account
+    shell = {
+        **os.environ,
+        "LAKE_HOME": str(tmp_path),
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+        "PYTHONPATH": "plugins",
+    }
+    script = ROOT / "scripts/check_tables.py"
+    ended = subprocess.run([sys.executable, script], cwd=ROOT, env=shell, capture_output=True, text=True, timeout=120)
+    # then
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "note: contract shop/gone: it is deployed and is no file any more" in ended.stdout
+    assert "shop/sale" not in ended.stdout
