@@ -166,6 +166,18 @@ def _field_changes(before: Contract, after: Contract) -> Iterator[ContractChange
             before.key, f"calls {', '.join(less)} less personal than before", "make sure that whoever guards it knows"
         )
 
+    otherwise = [
+        f"{path_text(path)} by {new[path].protection or 'nothing'}, was {field.protection or 'nothing'}"
+        for path, field in old.items()
+        if path in new and new[path].protection != field.protection
+    ]
+    if otherwise:
+        yield ContractChange(
+            before.key,
+            f"protects {'; '.join(otherwise)}",
+            "rows in the table keep what they hold until their days are rebuilt (replay_events)",
+        )
+
 
 def _paths(fields: Iterable[Field], above: Path = ()) -> Iterator[tuple[Path, Field]]:
     for field in fields:

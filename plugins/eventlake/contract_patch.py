@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from eventlake.contract import Contract, ContractIndex, parse_contract
 from eventlake.contract_draft import (
@@ -25,7 +25,7 @@ from eventlake.contract_draft import (
     is_personal,
     why_no_fit,
 )
-from eventlake.contract_terms import EACH_ITEM, FIELD_NAME, Path, path_text
+from eventlake.contract_terms import EACH_ITEM, FIELD_NAME, SCALAR_KINDS, Path, path_text
 from eventlake.crawled_types import crawled_type, json_schema_of
 from eventlake.drift import DriftKind, DriftLine, Subtype, seen_at
 from eventlake.errors import LakeError
@@ -33,6 +33,8 @@ from eventlake.load_plan import table_of_type
 
 # an address names a person, so calling a text one is a person's decision
 _FORMATS = ("date-time", "date", "uuid")
+# what the subtypes of a type have to agree on; what else a neighbour asks of a value is its own
+_SHARED = ("type", "x-decimal", "x-pii", "x-protect")
 
 
 @dataclass
@@ -67,7 +69,8 @@ def _add_patch(
     contract = contracts.find(*line.subtype)
     if contract is None or not FIELD_NAME.fullmatch(line.path[-1]):
         return
-    patch = with_patch(patches.by_contract.get(contract.key, {}), _patch_of(line, sample, day))
+    addition = _patch_of(line, sample, contracts.of_type(line.event_type), day)
+    patch = with_patch(patches.by_contract.get(contract.key, {}), addition)
     misfit = _why_no_fit(contract, patch, contracts)
     if misfit is None:
         patches.by_contract[contract.key] = patch
@@ -88,20 +91,73 @@ def _add_contracts(
             patches.left_out[key] = misfit
 
 
-def _patch_of(line: DriftLine, sample: SeenSubtype | None, day: str) -> dict[str, Any]:
-    found = seen_at(sample.fields, line.path) if sample is not None else None
-    name = line.path[-1]
-    if sample is not None and found is not None and found.count:
-        name = _spelling(sample.fields, line.path)
-        schema = _refined(draft_field(name, found, len([part for part in line.path if part != EACH_ITEM])), found)
-        seen = f"in {found.count} of {sample.fields.count} lines looked at"
-    else:
-        schema = json_schema_of(crawled_type(line.seen)) if " or " not in line.seen else {}
-        seen = "by a crawler, which writes names in lower case"
-    said = {"description": f"Seen {seen}, {day}; say here what it is.", "x-pii": schema.get("x-pii", "none")}
-    if is_personal(name):
-        said["x-pii"] = "personal"
+def _patch_of(
+    line: DriftLine, sample: SeenSubtype | None, contracts_of_type: Iterable[Contract], day: str
+) -> dict[str, Any]:
+    drafted = _from_lines(line, sample) or _from_crawler(line)
+    name, schema = drafted.name, drafted.schema
+    pii = "personal" if is_personal(name) else schema.get("x-pii", "none")
+    said = {"description": f"Seen {drafted.seen}, {day}; say here what it is.", "x-pii": pii}
+    for contract in contracts_of_type:
+        neighbour = _property_at(contract.schema, line.path)
+        if neighbour is not None and _is_alike(drafted, *neighbour):
+            # a field is the same in all subtypes of a type: they share the column, and who may see it
+            name, known = neighbour
+            own = {"format": schema["format"]} if "format" in schema and "x-protect" not in known else {}
+            schema = own | {keyword: known[keyword] for keyword in _shared_keywords(known) if keyword in known}
+            said = {"description": f"Seen {drafted.seen}, {day}; as in {contract.key}."}
     return _nested((*line.path[:-1], name), schema | said)
+
+
+class _Drafted(NamedTuple):
+    """`is_as_sent`: the name is spelled as in events."""
+
+    name: str
+    schema: dict[str, Any]
+    seen: str
+    is_as_sent: bool
+
+
+def _from_lines(line: DriftLine, sample: SeenSubtype | None) -> _Drafted | None:
+    found = seen_at(sample.fields, line.path) if sample is not None else None
+    if sample is None or found is None or not found.count:
+        return None
+    name = _spelling(sample.fields, line.path)
+    level = len([part for part in line.path if part != EACH_ITEM])
+    schema = _refined(draft_field(name, found, level), found)
+    return _Drafted(name, schema, f"in {found.count} of {sample.fields.count} lines looked at", True)
+
+
+def _from_crawler(line: DriftLine) -> _Drafted:
+    schema = json_schema_of(crawled_type(line.seen)) if " or " not in line.seen else {}
+    return _Drafted(line.path[-1], schema, "by a crawler, which writes names in lower case", False)
+
+
+def _property_at(document: Mapping[str, Any], path: Path) -> tuple[str, Mapping[str, Any]] | None:
+    """The spelling and the property of a plain field that a contract has at a path, its last name in any case."""
+    holder: Any = document
+    for part in path[:-1]:
+        holder = holder.get("items", {}) if part == EACH_ITEM else holder.get("properties", {}).get(part, {})
+    properties = holder.get("properties", {}).items()
+    return next(
+        (
+            found
+            for found in properties
+            if found[0].lower() == path[-1].lower() and found[1].get("type") in SCALAR_KINDS
+        ),
+        None,
+    )
+
+
+def _shared_keywords(known: Mapping[str, Any]) -> tuple[str, ...]:
+    """How an address is masked depends on its format; any other format is what a neighbour asks of its own values."""
+    return (*_SHARED, "format") if "x-protect" in known else _SHARED
+
+
+def _is_alike(drafted: _Drafted, name: str, known: Mapping[str, Any]) -> bool:
+    kind = drafted.schema.get("type")
+    same_kind = kind == known["type"] or (kind, known["type"]) == ("integer", "number")
+    return same_kind and (name == drafted.name or not drafted.is_as_sent)
 
 
 def _spelling(sample: Seen, path: Path) -> str:

@@ -83,6 +83,12 @@ def test_a_field_that_goes_keeps_its_column() -> None:
     assert "their values come in other_fields" in kept
 
 
+def test_another_protection_is_said_with_what_rows_hold_until_a_rebuild() -> None:
+    name = {"type": "string", "x-pii": "personal"}
+    (line,) = lines(a_contract({"name": name}), a_contract({"name": name | {"x-protect": "hash"}}))
+    assert "protects name by hash, was nothing; rows in the table keep what they hold until" in line
+
+
 def test_broken_promises_are_said() -> None:
     before = a_contract({"net": WHOLE | {"x-pii": "personal"}}, x_other_fields=True)
     after = a_contract(NET, x_retention_class="short")

@@ -79,6 +79,27 @@ def test_a_field_that_its_table_could_not_take_has_no_patch_and_says_why() -> No
     assert "gift is bigint and would become string" in patches.left_out["payment/order gift"]
 
 
+def test_a_field_that_a_neighbour_has_is_of_its_type_and_as_protected() -> None:
+    net = {"type": "number", "x-decimal": [12, 2], "minimum": 5}
+    payer = {"type": "string", "x-pii": "personal", "x-protect": "hash", "description": "who paid"}
+    at = {"type": "string", "format": "date"}
+    refund = a_contract({"netAmount": net, "payer": payer, "at": at, "lines": LINES}, key="payment/refund")
+    seen = "Seen in 1 of 1 lines looked at, 2026-11-22; as in payment/refund."
+    seen_columns = {"netamount": "double", "payer": "string", "at": "string"}
+    fields = fields_of(patched(seen_columns, '{"payer":"x","at":"today"}', others=(refund,)))
+    assert "format" not in fields["at"]
+    assert fields["payer"] == {"type": "string", "x-pii": "personal", "x-protect": "hash", "description": seen}
+    # the crawler alone saw it, in lower case
+    assert {name: fields["netAmount"][name] for name in ("type", "x-decimal")} == {
+        "type": "number",
+        "x-decimal": [12, 2],
+    }
+    assert "minimum" not in fields["netAmount"]
+    # spelled otherwise it is another field, which no table can have beside the first
+    other = patched({"netamount": "double"}, '{"NetAmount":1.5}', others=(refund,))
+    assert "one spelling" in other.left_out["payment/order netamount"]
+
+
 def test_a_name_without_a_contract_gets_a_drafted_one_if_the_table_can_take_it() -> None:
     contracts = ContractIndex([a_contract({"net": {"type": "integer"}}), a_contract({}, key="lesson/left")])
     samples = {}
