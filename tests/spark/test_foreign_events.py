@@ -9,6 +9,7 @@ import json
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,10 @@ def awkward_events() -> Iterator[tuple[str, dict[str, Any]]]:
     # the same fields again, of other types, in another subtype
     for number, value in enumerate(reversed(AWKWARD)):
         yield "alpha:two", {f"field_{number:02}": value}
+    # each value and its neighbour under one name: an integer where a fraction was, an object where a list was
+    for number, (value, other) in enumerate(pairwise(AWKWARD)):
+        yield "pair:of_two", {f"field_{number:02}": value}
+        yield "pair:of_two", {f"field_{number:02}": other}
     draw = random.Random(4)
     for _ in range(60):
         yield "gamma:mix", {draw.choice(FIELDS): draw.choice(AWKWARD) for _ in range(4)}
