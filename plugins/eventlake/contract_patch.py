@@ -58,6 +58,10 @@ def draft_patches(
             _add_patch(line, contracts, sample, day, patches)
         elif line.kind is DriftKind.NEW_TYPE and sample is not None and sample.event_names:
             new.setdefault(line.event_type, {})[line.event_subtype] = sample
+        elif line.kind is DriftKind.NEW_TYPE:
+            patches.left_out["/".join(line.subtype)] = (
+                "no line of it was looked at; `make contract INPUT=...` drafts one"
+            )
     for event_type, subtypes in new.items():
         _add_contracts(event_type, subtypes, contracts, patches)
     return patches

@@ -41,6 +41,8 @@ _FOLDER = re.compile(r"s3a?://(?P<bucket>[^/]+)/(?:raw|late)/event_type=(?P<even
 DAYS_LOOKED_AT = 7
 # what a person is offered a patch for
 PATCHED = (DriftKind.NEW_FIELD, DriftKind.NEW_TYPE)
+# a lake whose every name is new would read a good part of itself; what is left out comes when the first have contracts
+MOST_SAMPLED = 50
 PATCHES_PREFIX = "control/contract-patches/"
 
 
@@ -123,9 +125,14 @@ def _parts(day: date) -> tuple[str, str, str]:
 def _samples(
     clients: Clients, settings: Settings, lines: Iterable[DriftLine], days: Sequence[date]
 ) -> dict[Subtype, SeenSubtype]:
-    """Of the subtypes of which there is more to say than that something optional did not come."""
-    wanted = {line.subtype for line in lines if line.kind in PATCHED or line.severity is DriftSeverity.BREAKING}
-    return {pair: sampled(clients, settings, *pair, days) for pair in sorted(wanted)}
+    """Of the subtypes that have more to say than that something optional did not come; first what breaks."""
+    wanted = sorted(
+        (line.severity is not DriftSeverity.BREAKING, line.subtype)
+        for line in lines
+        if line.kind in PATCHED or line.severity is DriftSeverity.BREAKING
+    )
+    chosen = list(dict.fromkeys(pair for _, pair in wanted))[:MOST_SAMPLED]
+    return {pair: sampled(clients, settings, *pair, days) for pair in chosen}
 
 
 def _write_patches(clients: Clients, settings: Settings, run_id: str, patches: Patches) -> dict[str, str]:

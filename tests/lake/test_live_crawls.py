@@ -15,6 +15,7 @@ from draft_contracts import main
 from eventlake.admission import Candidate, examine
 from eventlake.arrival import Arrival
 from eventlake.layout import Area, event_prefix
+from eventlake_aws import crawl_report
 from eventlake_aws.control_tables import CRAWLS
 from eventlake_aws.crawl_report import report_crawl
 from simulator.stream import lines as simulated
@@ -87,6 +88,17 @@ def test_a_crawl_is_compared_with_the_contracts(lake: Lake) -> None:
     assert report["patches"] == {f"payment/{name}": uri for name, uri in uris.items()}
     rows = lake.catalog.load_table(CRAWLS).scan().to_arrow().to_pylist()
     assert {row["event_subtype"]: row["patch_uri"] for row in rows if row["patch_uri"]} == uris
+
+
+def test_lines_are_read_of_so_many_subtypes_what_breaks_first(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crawl_report, "MOST_SAMPLED", 1)
+    lake.define({"payment/order": ORDER})
+    land(lake, "chargeback", {"sum": 1})
+    land(lake, "order", {"giftAt": "2026-11-21T08:00:00Z"})
+    crawl(lake)
+    report = report_crawl(lake.clients, lake.settings, run_id="crawl-1", now=NOW)
+    assert list(report["patches"]) == ["payment/order"]
+    assert "no line of it was looked at" in report["left_out"]["payment/chargeback"]
 
 
 def test_a_day_of_healthy_events_of_every_type_is_no_drift(lake: Lake) -> None:
