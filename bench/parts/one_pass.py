@@ -15,9 +15,9 @@ from eventlake_spark.row_parsing import quoted, text
 Kwargs = Mapping[str, Any]
 
 
-def unexpected_rows(suite: Suite) -> list[str]:
-    """A SQL expression an expectation, in their order: how many rows are not as it expects."""
-    return [_unexpected(expectation) for expectation in suite.expectations]
+def unexpected_rows(suite: Suite, rows: int) -> list[str]:
+    """A SQL expression for each expectation that so many rows are asked, in their order: how many break it."""
+    return [_unexpected(expectation) for expectation in suite.asked_of(rows)]
 
 
 def _unexpected(expectation: Expectation) -> str:

@@ -38,12 +38,14 @@ class DefinitionError(TerminalError):
 
 @dataclass(frozen=True)
 class Expectation:
-    """One expectation of Great Expectations, with the severity that decides what its failure does."""
+    """One expectation of Great Expectations, with the severity that decides what its failure does. `from_rows`: of
+    fewer it is not asked, as a mean or a share says nothing of a handful."""
 
     type: str
     kwargs: Mapping[str, Any]
     severity: str
     why: str
+    from_rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,10 @@ class Suite:
     expectations: tuple[Expectation, ...]
     document: Mapping[str, Any]
     references: tuple[Reference, ...] = ()
+
+    def asked_of(self, rows: int) -> tuple[Expectation, ...]:
+        """Those that so many rows are asked for, in their order."""
+        return tuple(each for each in self.expectations if rows >= each.from_rows)
 
 
 @dataclass(frozen=True)
@@ -150,7 +156,15 @@ def _expectation(what: str, document: Any) -> Expectation:
         )
     if not isinstance(kwargs, Mapping):
         raise DefinitionError(f"{what} ({kind})", kwargs, "kwargs as an object", "write {}")
-    return Expectation(kind, MappingProxyType(dict(kwargs)), severity, str(meta.get("why", "")))
+    from_rows = meta.get("from_rows", 0)
+    if type(from_rows) is not int or from_rows < 0:
+        raise DefinitionError(
+            f"{what} ({kind})",
+            f"from_rows {from_rows!r}",
+            "a number of rows",
+            "correct meta.from_rows, or leave it out",
+        )
+    return Expectation(kind, MappingProxyType(dict(kwargs)), severity, str(meta.get("why", "")), from_rows)
 
 
 def parse_rollup(name: str, sql: str) -> Rollup:

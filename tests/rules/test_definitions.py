@@ -49,6 +49,16 @@ def test_a_bundle_is_read_as_it_was_built() -> None:
     assert rollup.select.endswith("GROUP BY event_date")
 
 
+def test_what_says_something_of_many_rows_only_is_not_asked_of_few() -> None:
+    of_each, of_many = SUITE["expectations"][0], {"type": "expect_x", "meta": {"severity": "low", "from_rows": 500}}
+    suite = parse_suite("payment", SUITE | {"expectations": [of_each, of_many]})
+    assert [len(suite.asked_of(rows)) for rows in (1, 499, 500)] == [1, 1, 2]
+    for wrong in (-1, "500", True, 0.5):
+        of_many["meta"] = {"severity": "low", "from_rows": wrong}
+        with pytest.raises(DefinitionError, match="received from_rows"):
+            parse_suite("payment", SUITE | {"expectations": [of_many]})
+
+
 def test_equal_definitions_have_equal_bytes_and_others_another_name() -> None:
     backwards = dict(reversed(CONTRACTS.items()))
     assert build_bundle(CONTRACTS, {}, {}) == build_bundle(backwards, {}, {})

@@ -77,7 +77,15 @@ def _spark_value(value: Any, sql_type: str) -> Any:
 
 
 def spoilings(rows: list[Row], expectation: Expectation) -> Iterator[list[Row]]:
-    """Copies of the rows with one value changed, so that the expectation should fail. Few, the likeliest first."""
+    """Copies of the rows with one value changed, so that the expectation should fail. Few, the likeliest first.
+
+    What is about many rows at once fails for no single one: there, each value is the largest that a good row has.
+    """
+    if expectation.from_rows:
+        column = expectation.kwargs["column"]
+        largest = max(row[column] for row in rows if row[column] is not None)
+        yield [row if row[column] is None else row | {column: largest} for row in rows]
+        return
     for number, row in enumerate(rows):
         for changes in _changes(row, rows, expectation):
             spoilt = copy.copy(rows)

@@ -25,16 +25,21 @@ class PandasGate:
 
     def failed(self, suite: Suite, rows: list[Row]) -> list[int]:
         frame = pd.DataFrame(rows, dtype=object)
+        for each in suite.asked_of(len(rows)):
+            if "_mean_" in each.type:
+                # of exact numbers pandas has no mean; the tables have doubles
+                frame[each.kwargs["column"]] = frame[each.kwargs["column"]].astype(float)
         expectations = [
             ExpectationConfiguration(type=each.type, kwargs=dict(each.kwargs), meta={"place": place}).to_domain_obj()
             for place, each in enumerate(suite.expectations)
+            if len(rows) >= each.from_rows
         ]
         batch = self._definition.get_batch(batch_parameters={"dataframe": frame})
         outcome = batch.validate(
             gx.ExpectationSuite(name=suite.event_type, expectations=expectations), result_format="BOOLEAN_ONLY"
         )
         answers = [result.to_json_dict() for result in outcome.results]
-        assert len(answers) == len(suite.expectations)
+        assert len(answers) == len(expectations)
         assert not [each for each in answers if _raised(each)]
         return sorted(each["expectation_config"]["meta"]["place"] for each in answers if not each["success"])
 

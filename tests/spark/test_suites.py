@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ pytest.importorskip("great_expectations", reason="the jobs' environment: .venvs/
 
 from check_suites import faults_of
 from eventlake.contract import Contract, parse_contract
-from eventlake.definitions import SEVERITIES, Suite, parse_suite
+from eventlake.definitions import SEVERITIES, Expectation, Suite, parse_suite
 from eventlake.table_schema import table_columns
-from tests.spark.mutations import for_spark, staged_rows
+from tests.spark.mutations import Row, for_spark, staged_rows
 from tests.spark.pandas_gate import PandasGate, caught_alone
 
 INCLUDE = Path(__file__).parents[2] / "include"
@@ -107,13 +108,19 @@ def test_good_rows_pass_however_few(gate: PandasGate, event_type: str) -> None:
         assert gate.failed(SUITES[event_type], [row]) == [], row["event_name"]
 
 
+def enough_rows(event_type: str, expectation: Expectation) -> list[Row]:
+    names = sum(len(contract.event_names) for contract in CONTRACTS[event_type])
+    return staged_rows(CONTRACTS[event_type], of_each_name=max(2, ceil(expectation.from_rows / names)))
+
+
 @each_type
 def test_each_expectation_alone_catches_something(gate: PandasGate, event_type: str) -> None:
     suite = SUITES[event_type]
-    rows = staged_rows(CONTRACTS[event_type], of_each_name=2)
     for expectation in suite.expectations:
+        rows = enough_rows(event_type, expectation)
+        assert gate.failed(suite, rows) == [], "good rows, and enough of them"
         assert any(caught_alone(gate, suite, expectation, rows)), (
-            f"{expectation.type} {dict(expectation.kwargs)}: no single changed value makes it fail alone; "
+            f"{expectation.type} {dict(expectation.kwargs)}: no changed value makes it fail alone; "
             "either another expectation says the same, or this one says nothing"
         )
 
@@ -123,10 +130,30 @@ def test_each_expectation_alone_catches_something(gate: PandasGate, event_type: 
 def test_spark_gives_the_same_answers(spark: Any, validator: Any, gate: PandasGate, event_type: str) -> None:
     suite = SUITES[event_type]
     good = staged_rows(CONTRACTS[event_type], of_each_name=1)
-    spoilt = [row for each in suite.expectations for row in next(caught_alone(gate, suite, each, good))]
+    asked = suite.asked_of(len(good))
+    spoilt = [row for each in asked for row in next(caught_alone(gate, suite, each, good))]
     for rows in (good, spoilt):
         frame = spark.createDataFrame(*for_spark(rows, table_columns(CONTRACTS[event_type])))
         answer = validator.validate(frame, len(rows), suite)
         failed = [place for place, result in enumerate(answer["results"]) if result["success"] is not True]
-        assert len(answer["results"]) == len(suite.expectations), answer
-        assert failed == (list(range(len(suite.expectations))) if rows is spoilt else []), answer
+        assert len(answer["results"]) == len(asked), answer
+        assert failed == (list(range(len(asked))) if rows is spoilt else []), answer
+
+
+@pytest.mark.parametrize(
+    "event_type", sorted(name for name, suite in SUITES.items() if any(each.from_rows for each in suite.expectations))
+)
+def test_spark_asks_for_a_distribution_where_there_are_rows_enough(
+    spark: Any, validator: Any, gate: PandasGate, event_type: str
+) -> None:
+    suite = SUITES[event_type]
+    (expectation,) = (each for each in suite.expectations if each.from_rows)
+    good = enough_rows(event_type, expectation)
+    skewed = next(caught_alone(gate, suite, expectation, good))
+    for rows, expected in ((good, []), (skewed, [expectation.type]), (skewed[: expectation.from_rows - 1], [])):
+        frame = spark.createDataFrame(*for_spark(rows, table_columns(CONTRACTS[event_type])))
+        answer = validator.validate(frame, len(rows), suite)
+        failed = [result for result in answer["results"] if result["success"] is not True]
+        assert [result["expectation"] for result in failed] == expected
+        assert all(isinstance(result["observed"], float) for result in failed), "how far it is off"
+        assert len(answer["results"]) == len(suite.asked_of(len(rows)))

@@ -44,22 +44,23 @@ class Validator:
         """`success` None: there is no answer, which is not a good one. Raises nothing: no answer holds a load."""
         if suite is None:
             return {"success": None, "results": [], "note": "the type has no suite"}
-        if not suite.expectations:
+        asked = suite.asked_of(row_count)
+        if not asked:
             return {"success": True, "results": []}
         try:
             self._import.join()
             if self._fault is not None:
                 raise self._fault
-            answers = self._ask(rows, suite.expectations, {"result_format": "BOOLEAN_ONLY"})
+            answers = self._ask(rows, asked, {"result_format": "BOOLEAN_ONLY"})
             unclear = [
                 each
-                for each, answer in zip(suite.expectations, answers, strict=True)
+                for each, answer in zip(asked, answers, strict=True)
                 if not (answer["success"] and _is_of_each_row(each))
             ]
             details = self._details(rows, unclear)
             results = [
                 _result(each, answer, details.get(id(each)), row_count)
-                for each, answer in zip(suite.expectations, answers, strict=True)
+                for each, answer in zip(asked, answers, strict=True)
             ]
         # whatever a suite or an engine does, the load has to hear of it as a missing answer
         except Exception as error:
