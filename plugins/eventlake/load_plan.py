@@ -195,16 +195,15 @@ def plan_load(
     areas: Sequence[str] = (),
     release: Release | None = None,
 ) -> LoadPlan:
-    """Oldest first up to the ceiling, at least one; a landing any of whose tables is leased elsewhere waits whole."""
+    """Each table's oldest first, table beside table, up to the ceiling, at least one; a landing any of whose tables is
+    leased elsewhere waits whole."""
     tables: dict[str, list[Landing]] = defaultdict(list)
     taken_bytes, left_waiting, is_full = 0, 0, False
-    oldest_first = sorted({landing.identity: landing for landing in waiting}.values(), key=_age)
-    for landing in oldest_first:
-        wanted = landing.tables(contracts)
+    for wanted, landing in _in_turn(waiting, contracts):
         if any(table in leased_tables for table in wanted):
             left_waiting += 1
             continue
-        # a younger, smaller landing must not overtake: a big one would wait for ever
+        # what comes later and is smaller must not overtake: a big one would wait for ever
         is_full = is_full or (bool(tables) and taken_bytes + landing.size_bytes > byte_ceiling)
         if is_full:
             left_waiting += 1
@@ -216,6 +215,20 @@ def plan_load(
     return LoadPlan(
         load_id, created_at, definitions_key, tuple(areas), entries, left_waiting, taken_bytes, release=release
     )
+
+
+def _in_turn(waiting: Iterable[Landing], contracts: ContractIndex) -> list[tuple[tuple[str, ...], Landing]]:
+    """Every landing once, with its tables, in the order in which they are taken: by how many bytes wait before it for
+    its own table, then by age. So a table whose loads fail, and whose landings pile up, takes no other's place."""
+    before: dict[str, int] = defaultdict(int)
+    placed: list[tuple[int, tuple[str, ...], Landing]] = []
+    for landing in sorted({landing.identity: landing for landing in waiting}.values(), key=_age):
+        tables = landing.tables(contracts)
+        placed.append((max(before[table] for table in tables), tables, landing))
+        for table in tables:
+            before[table] += landing.size_bytes
+    placed.sort(key=lambda one: (one[0], _age(one[2])))
+    return [(tables, landing) for _, tables, landing in placed]
 
 
 def table_plans(

@@ -103,6 +103,28 @@ def test_oldest_first_and_no_overtaking() -> None:
     assert made.left_waiting == 2
 
 
+def test_a_table_that_piles_up_takes_no_others_place() -> None:
+    # given: days of payments that no load gets through, and one hour of lessons
+    pile = [landing(number, size=30, second=number) for number in range(10)]
+    lessons = [landing(100 + number, ("lesson", "exercise"), size=20, second=50 + number) for number in range(2)]
+    made = plan(pile + lessons, ceiling=130)
+    assert {entry.table: [one.object_key for one in entry.landings] for entry in made.tables} == {
+        "events.payment_events": ["raw/0.gz", "raw/1.gz", "raw/2.gz"],
+        "events.lesson_events": ["raw/100.gz", "raw/101.gz"],
+    }
+    assert made.left_waiting == 7
+
+
+@given(landings, st.integers(0, 300))
+def test_of_each_table_the_oldest_are_taken(waiting: list[Landing], ceiling: int) -> None:
+    made = plan(waiting, ceiling=ceiling)
+    taken = {one.identity for one in made.landings}
+    for table in {table for one in waiting for table in one.tables(CONTRACTS)}:
+        of_table = [one for one in waiting if one.tables(CONTRACTS) == (table,)]
+        newest_taken = max((one.landed_at for one in of_table if one.identity in taken), default="")
+        assert all(one.identity in taken for one in of_table if one.landed_at < newest_taken)
+
+
 def test_one_landing_over_the_ceiling_is_taken_alone() -> None:
     assert len(plan([landing(1, size=500), landing(2, size=1, second=9)], ceiling=100).landings) == 1
 
