@@ -4,7 +4,8 @@ Does not belong here: reading JSON Schema (contract), columns (table_schema), ju
 
 The dialect means: a field that is null is missing; 1.0 and 1e2 are no integers; an integer has 64 bits; a number with
 `x-decimal: [precision, scale]` is exact, any other number is a double; a field without `type` is kept as JSON text and
-not checked; fields that no contract names are never wrong (`additionalProperties` stays true).
+not checked; fields that no contract names are never wrong (`additionalProperties` stays true); `x-protect` says what a
+table gets in place of a personal text, while all rules are about the text as it was sent.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from airflow.sdk import Context, conf
 
 from eventlake.alerting import Alert, Severity, incident_key
+from eventlake.exception_words import quoted_or_named
 from eventlake_airflow.notes import NOTE_KEY
 from eventlake_airflow.schedules import SETTINGS
 
@@ -67,5 +68,12 @@ def failure_alert(context: Context) -> Alert:
         run_url=run_url(instance.dag_id, instance.run_id),
         owner=str(context["task"].owner),
         dataset=instance.dag_id,
-        detail=f"{instance.task_id}: {context.get('exception') or 'its process ended without a word'}"[:DETAIL_LENGTH],
+        detail=f"{instance.task_id}: {_said(context.get('exception'))}"[:DETAIL_LENGTH],
     )
+
+
+def _said(exception: BaseException | str | None) -> str:
+    """Airflow hands on the exception, or a text of its own."""
+    if isinstance(exception, BaseException):
+        return quoted_or_named(exception)
+    return exception or "its process ended without a word"

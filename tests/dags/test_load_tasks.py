@@ -187,6 +187,11 @@ def test_a_failed_task_tells_its_own_message(tags: set[str], severity: Severity)
     alert = failure_alert(context)
     assert (alert.severity, alert.dataset, alert.since) == (severity, "load_events", started)
     assert alert.detail == "stage_load: reading a plan: received nothing; valid is a plan; look"
+    # a library may quote what it chokes on
+    context["exception"] = ValueError("cannot read alice@example.com")
+    assert failure_alert(context).detail == (
+        "stage_load: ValueError; its words are left out, they may hold values of rows"
+    )
     assert alert.run_url.endswith("/dags/load_events/runs/manual__1%2B0")
     # all failures of a DAG are one incident
     context["ti"].task_id = "publish_load"

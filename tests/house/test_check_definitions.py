@@ -28,6 +28,17 @@ def a_suite(column: str = "event_uuid") -> dict[str, Any]:
     return {"name": "payment", "expectations": [expectation]}
 
 
+def a_suite_and_a_masked_name() -> dict[str, Any]:
+    """One more type, whose suite asks for the length of a name that its table masks."""
+    return {"name": "person", "expectations": [
+        {"type": kind, "kwargs": {"column": "name"}, "meta": {"severity": "low"}}
+        for kind in ("expect_column_values_to_not_be_null", "expect_column_value_lengths_to_be_between")
+    ]}  # fmt: skip
+
+
+MASKED_NAME = a_schema({"name": {"type": "string", "x-pii": "personal", "x-protect": "mask"}}, key="person/seen")
+
+
 def a_reference(**said: object) -> dict[str, Any]:
     reference = {"column": "amount", "to": "payment.amount", "severity": "low"} | said
     return a_suite() | {"meta": {"references": [reference]}}
@@ -96,6 +107,13 @@ def test_a_fault_is_found_and_named(tmp_path: Path, name: str, content: object, 
     (fault,) = check_folder(tmp_path).faults
     assert word in fault
     assert "\n" not in fault
+
+
+def test_a_suite_may_not_ask_what_a_mask_cannot_answer(tmp_path: Path) -> None:
+    write(tmp_path, "contracts/person/seen.json", MASKED_NAME)
+    write(tmp_path, "expectations/person.json", a_suite_and_a_masked_name())
+    (fault,) = check_folder(tmp_path).faults
+    assert "expect_column_value_lengths_to_be_between on 'name', which the table holds masked" in fault
 
 
 def test_drafts_leave_what_there_is_and_pass_the_check(tmp_path: Path) -> None:

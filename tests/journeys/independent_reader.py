@@ -126,14 +126,16 @@ class LakeReader:
         """The uuid of every suppressed copy, sorted."""
         return sorted(one["event_uuid"] for one in self.decisions() if one["verdict"] == "duplicate")
 
+    def raw_events(self) -> Iterator[dict[str, Any]]:
+        for prefix in ("raw/", "late/"):
+            yield from map(json.loads, self.lines(prefix))
+
     def raw_identities(self) -> dict[tuple[str, str], str]:
         """Each record in raw/ and late/ and the uuid that it carries, in lower case as the tables have it."""
-        found = {}
-        for prefix in ("raw/", "late/"):
-            for line in self.lines(prefix):
-                event = json.loads(line)
-                found[event["_lake"]["shard_id"], event["_lake"]["sequence_number"]] = event["event_uuid"].lower()
-        return found
+        return {
+            (event["_lake"]["shard_id"], event["_lake"]["sequence_number"]): event["event_uuid"].lower()
+            for event in self.raw_events()
+        }
 
     # ------------------------------------------------------------------ protection
     def protection_key(self) -> bytes:
@@ -150,14 +152,21 @@ class LakeReader:
             found[name.partition("/")[0]] |= dict(_protected(contract, ()))
         return {event_type: fields for event_type, fields in found.items() if fields}
 
+    def protected_values(self) -> set[str]:
+        """What was sent in fields that are protected."""
+        fields = self.protected_fields()
+        return {
+            value
+            for event in self.raw_events()
+            for path in fields.get(event["event_type"], {})
+            for value in _at(event, path)
+            if isinstance(value, str)
+        }
+
     def protected_differences(self) -> tuple[int, list[str]]:
         """How many protected values the tables hold, and the places of those that are not what was sent makes them."""
         key, compared, differences = self.protection_key(), 0, []
-        sent = {}
-        for prefix in ("raw/", "late/"):
-            for line in self.lines(prefix):
-                event = json.loads(line)
-                sent[event["_lake"]["shard_id"], event["_lake"]["sequence_number"]] = event
+        sent = {(each["_lake"]["shard_id"], each["_lake"]["sequence_number"]): each for each in self.raw_events()}
         for event_type, fields in self.protected_fields().items():
             table, columns = f"events.{event_type}_events", sorted({path[0] for path in fields})
             for shard_id, number, *values in self.column(table, "shard_id", "sequence_number", *columns):
@@ -187,8 +196,9 @@ def _at(value: Any, path: Path) -> list[Any]:
     if not path or value is None:
         return [value]
     if path[0] == _EACH:
-        return [found for item in value for found in _at(item, path[1:])]
-    return _at(value.get(path[0]), path[1:])
+        return [found for item in value for found in _at(item, path[1:])] if isinstance(value, list) else [None]
+    # a line that breaks its contract may hold anything there
+    return _at(value.get(path[0]) if isinstance(value, Mapping) else None, path[1:])
 
 
 def _hidden(value: str | None, said: Mapping[str, Any], key: bytes) -> str | None:

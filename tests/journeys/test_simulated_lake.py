@@ -90,6 +90,22 @@ def test_an_independent_reader_finds_what_the_oracle_says(kept: Lake) -> None:
     assert reader.duplicates() == sorted(oracle["duplicates"])
 
 
+def test_what_contracts_protect_is_in_no_table_and_no_log_as_it_was_sent(kept: Lake) -> None:
+    reader = kept.reader()
+    compared, differences = reader.protected_differences()
+    assert differences == []
+    assert compared > EVENTS / 100
+    # short values and those of several words stand in logs by chance, too
+    values = {value for value in reader.protected_values() if re.fullmatch(r"\S{8,}", value)}
+    assert len(values) > EVENTS / 200
+    said: set[str] = set()
+    for folder in (kept.home / "logs", kept.home / "state/airflow"):
+        for path in folder.rglob("*.log"):
+            said |= set(re.findall(r"[\w.@+:-]{8,}", path.read_text(errors="replace")))
+    assert said
+    assert said & values == set()
+
+
 def test_the_crawled_tables_return_the_rows_sent(kept: Lake) -> None:
     reader = kept.reader()
     glue = reader.client("glue")

@@ -1,9 +1,7 @@
 """What is kept of an exception, in receipts and logs alike: nothing that may be the value of a row.
 
-Belongs here: which exceptions speak of services, files and definitions only, so that their words may stand, and what is
+Belongs here: which exceptions of the engines may be quoted beside those of `eventlake.exception_words`, and what is
 said of all others: what they are and where they came from. Does not belong here: what a failure leads to.
-
-Engines put values into their words (a number that is none, a text that does not parse), so words are kept by list.
 """
 
 from __future__ import annotations
@@ -19,13 +17,10 @@ from typing import Any
 from py4j.protocol import Py4JError
 from pyspark.errors import AnalysisException, PySparkException
 
-from eventlake.errors import LakeError
+from eventlake.exception_words import LEFT_OUT, may_be_quoted
 
 _LONGEST = 2000
 _MOST_CAUSES = 8
-# said before a row is read: an analysis knows names, types and the text of a query
-_SPEAK_OF_NO_ROW = (LakeError, AnalysisException, OSError, ImportError, MemoryError)
-_PACKAGES_THAT_SPEAK_OF_NO_ROW = ("botocore.", "boto3.")
 _JAVA_THAT_SPEAKS_OF_NO_ROW = (
     "java.io.IOException",
     "java.io.FileNotFoundException",
@@ -42,13 +37,14 @@ _GX_SPEAKS_OF_A_COLUMN = re.compile(r'The column "[^"]{1,128}" in BatchData does
 def told(error: BaseException) -> str:
     """In one line: what it is, and what it says or where it came from."""
     name = type(error).__name__
-    if isinstance(error, _SPEAK_OF_NO_ROW) or type(error).__module__.startswith(_PACKAGES_THAT_SPEAK_OF_NO_ROW):
-        words = str(error)
-        if isinstance(error, AnalysisException):
-            words = words.strip().partition("\n")[0]  # the plan that follows is long, and the code shows it too
-        return f"{name}: {' '.join(words.split()) or 'without words'}"[:_LONGEST]
+    if may_be_quoted(error):
+        return f"{name}: {' '.join(str(error).split()) or 'without words'}"[:_LONGEST]
+    if isinstance(error, AnalysisException):
+        # said before a row is read; the plan that follows the first line is long, and the code shows it too
+        first_line = str(error).strip().partition("\n")[0]
+        return f"{name}: {first_line}"[:_LONGEST]
     origin = ", caused by ".join([name, *_java_causes(error)])
-    return f"{origin}, raised at {_place(error)}; its words are left out, they may hold values of rows"[:_LONGEST]
+    return f"{origin}, raised at {_place(error)}; {LEFT_OUT}"[:_LONGEST]
 
 
 def log_failure(log: logging.Logger, what: str, error: BaseException) -> None:

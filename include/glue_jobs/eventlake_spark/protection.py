@@ -31,7 +31,14 @@ def secret_of_lake(name: str) -> str:
     """The text of a secret, as Secrets Manager has it now."""
     import boto3
 
-    text: str = boto3.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"]
+    client = boto3.client("secretsmanager")
+    try:
+        text: str = client.get_secret_value(SecretId=name)["SecretString"]
+    except client.exceptions.ResourceNotFoundException:
+        raise TerminalError(
+            f"reading the key of protected fields: there is no secret {name}; valid is the one that the template "
+            "makes; deploy the lake again; a key that is new means to rebuild all that is hashed"
+        ) from None
     return text
 
 
