@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from eventlake.definitions import Expectation, Suite
+from eventlake.errors import TerminalError
 from eventlake_spark.row_parsing import quoted, text
 
 Kwargs = Mapping[str, Any]
@@ -23,7 +24,10 @@ def unexpected_rows(suite: Suite, rows: int) -> list[str]:
 def _unexpected(expectation: Expectation) -> str:
     written = _WRITTEN.get(expectation.type)
     if written is None:
-        raise NotImplementedError(f"{expectation.type} is not written by hand yet; add it to bench/parts/one_pass.py")
+        raise TerminalError(
+            f"writing a suite as one pass: received {expectation.type}; valid is one of {', '.join(sorted(_WRITTEN))}; "
+            "write it in bench/parts/one_pass.py"
+        )
     return written(expectation.kwargs)
 
 

@@ -23,7 +23,8 @@ DAYS_OF_A_WEEK = 7
 FEWEST_WEEKS, MOST_WEEKS = 3, 8
 # a median absolute deviation of normal noise, as its standard deviation
 _DEVIATION = 1.4826
-_DEVIATIONS = 6
+# how many of them a day may lie off before it is told
+DEVIATIONS = 6
 # what is half as much again is worth a look, what differs by a handful of rows is not
 _SHARE, _FEWEST_ROWS = 0.5, 20
 _FEWEST_SILENT_SECONDS = 3_600
@@ -116,17 +117,23 @@ def same_weekdays(profile: Counted, earlier: Iterable[Counted]) -> list[Counted]
     return sorted(known, key=lambda other: other.day, reverse=True)[:MOST_WEEKS]
 
 
+def usual(values: Sequence[float]) -> tuple[float, float]:
+    """The middle of what earlier weeks had, and their deviation from it; one odd week moves neither."""
+    middle = median(values)
+    return middle, median(abs(value - middle) for value in values) * _DEVIATION
+
+
 def _of_volume(profile: DayProfile, weeks: Sequence[DayProfile]) -> Iterable[Finding]:
-    usual = [_usual([week.hourly_rows[hour] for week in weeks]) for hour in range(HOURS)]
+    usual_rows = [_usual_rows([week.hourly_rows[hour] for week in weeks]) for hour in range(HOURS)]
     for what, sign in ((FEWER, -1), (MORE, 1)):
         hours = [
             hour
-            for hour, (middle, allowed) in enumerate(usual)
+            for hour, (middle, allowed) in enumerate(usual_rows)
             if sign * (profile.hourly_rows[hour] - middle) > allowed
         ]
         if hours:
             here = sum(profile.hourly_rows[hour] for hour in hours)
-            there = round(sum(usual[hour][0] for hour in hours))
+            there = round(sum(usual_rows[hour][0] for hour in hours))
             # a table that usually has rows and has none today is an outage, not a slow day
             severity = "high" if not profile.rows else "medium"
             named = ", ".join(f"{hour:02}" for hour in hours)
@@ -140,12 +147,11 @@ def _of_volume(profile: DayProfile, weeks: Sequence[DayProfile]) -> Iterable[Fin
             )
 
 
-def _usual(counts: Sequence[int]) -> tuple[float, float]:
+def _usual_rows(counts: Sequence[int]) -> tuple[float, float]:
     """The middle of earlier counts, and how far from it a count may lie."""
-    middle = median(counts)
-    spread = median(abs(count - middle) for count in counts) * _DEVIATION
+    middle, deviation = usual(counts)
     # counts of rare things scatter by the root of what is expected
-    return middle, max(_DEVIATIONS * spread, _SHARE * middle, _DEVIATIONS * sqrt(middle), _FEWEST_ROWS)
+    return middle, max(DEVIATIONS * deviation, _SHARE * middle, DEVIATIONS * sqrt(middle), _FEWEST_ROWS)
 
 
 def _of_silence(profile: DayProfile, weeks: Sequence[DayProfile]) -> Iterable[Finding]:
@@ -153,9 +159,8 @@ def _of_silence(profile: DayProfile, weeks: Sequence[DayProfile]) -> Iterable[Fi
     # a day without any row is told by its volume
     if not profile.rows or len(silences) < FEWEST_WEEKS:
         return
-    middle = median(silences)
-    spread = median(abs(silence - middle) for silence in silences) * _DEVIATION
-    allowed = max(middle + _DEVIATIONS * spread, 2 * middle, middle + _FEWEST_SILENT_SECONDS)
+    middle, deviation = usual(silences)
+    allowed = max(middle + DEVIATIONS * deviation, 2 * middle, middle + _FEWEST_SILENT_SECONDS)
     if profile.silent_seconds > allowed:
         yield Finding(
             SILENT,

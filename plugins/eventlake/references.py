@@ -13,16 +13,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
-from eventlake.day_checks import DANGLING, FEWEST_WEEKS, Finding, same_weekdays
+from eventlake.day_checks import DANGLING, DEVIATIONS, FEWEST_WEEKS, Finding, same_weekdays, usual
 from eventlake.errors import TerminalError
 
 _TARGET = re.compile(r"(?P<event_type>[a-z0-9_]+)\.(?P<column>[A-Za-z_][A-Za-z0-9_]{0,127})")
 _SEVERITIES = ("high", "medium", "low")
-_DEVIATION = 1.4826
-_DEVIATIONS = 6
 # a share this much above the usual one is worth a look, a handful of values is not
 _SHARE = 0.05
 _FEWEST_VALUES = 20
@@ -98,20 +95,19 @@ def findings_of_references(
         weeks = same_weekdays(profile, [other for other in known if other.name == profile.name])
         if len(weeks) < FEWEST_WEEKS or profile.missing < _FEWEST_VALUES:
             continue
-        usual = median(week.share for week in weeks)
-        spread = median(abs(week.share - usual) for week in weeks) * _DEVIATION
-        if profile.share > usual + max(_SHARE, _DEVIATIONS * spread):
-            found.append(_finding(profile, usual, len(weeks)))
+        share, deviation = usual([week.share for week in weeks])
+        if profile.share > share + max(_SHARE, DEVIATIONS * deviation):
+            found.append(_finding(profile, share, len(weeks)))
     return tuple(found)
 
 
-def _finding(profile: ReferenceProfile, usual: float, weeks: int) -> Finding:
+def _finding(profile: ReferenceProfile, usual_share: float, weeks: int) -> Finding:
     return Finding(
         f"{DANGLING} {profile.column}",
         profile.table,
         profile.severity,
         profile.missing,
         f"{profile.missing} of {profile.values} values of {profile.column} are not in {profile.target}",
-        f"about {usual:.0%}, as in {weeks} earlier weeks",
+        f"about {usual_share:.0%}, as in {weeks} earlier weeks",
         profile.samples,
     )

@@ -1,8 +1,9 @@
-"""An event day of each table in numbers, kept in control.day_profiles and control.producer_rates, and what the
-rules find in it.
+"""An event day of each table in numbers, kept in tables of control, and what the rules find in it.
 
-Belongs here: counting what readers see of a day, reading earlier profiles, writing both down. The rules are
-`eventlake.day_checks`. A day is counted once when it is closed, so that a baseline of weeks costs a few rows to read.
+A day is counted once when it is closed, so that a baseline of weeks costs a few rows to read.
+
+Belongs here: counting what readers see of a day, reading earlier profiles, writing both down. Does not belong here: the
+rules (`eventlake.day_checks`, `producer_rates`, `references`), looking for what rows refer to (`day_references`).
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ def check_day(clients: Clients, settings: Settings, *, day: date, run_id: str, n
     """Counts the day, compares it with earlier ones, and keeps both, once a run."""
     catalog = open_catalog(settings)
     earlier = _earlier_profiles(catalog, settings, day)
-    quarantined = open_by_producer(catalog, settings, day)
+    tables = event_tables(catalog)
+    quarantined = open_by_producer(catalog, settings, day, tables)
 
     def check(name: str) -> tuple[DayProfile, tuple[ProducerRate, ...], tuple[Finding, ...]]:
         table = catalog.load_table(name)
@@ -62,7 +64,7 @@ def check_day(clients: Clients, settings: Settings, *, day: date, run_id: str, n
 
     declared = references_of(current_definitions(clients, settings).suites)
     with ThreadPoolExecutor(_THREADS) as pool:
-        checked = list(pool.map(check, event_tables(catalog)))
+        checked = list(pool.map(check, tables))
         references = list(pool.map(lambda one: follow(catalog, one[0], one[1], day), declared))
     profiles = [profile for profile, _, _ in checked]
     findings = [one for _, _, found in checked for one in found]

@@ -140,16 +140,18 @@ def open_identities(
     return {identity_of(row): (row["event_type"], row["reason"]) for row in scan.to_arrow().to_pylist()}
 
 
-def open_by_producer(catalog: GlueCatalog, settings: Settings, day: date) -> dict[str, Counter[str | None]]:
-    """Open rows of an event day: table -> producer -> rows."""
+def open_by_producer(
+    catalog: GlueCatalog, settings: Settings, day: date, tables: Collection[str]
+) -> dict[str, Counter[str | None]]:
+    """Open rows of an event day: table -> producer -> rows. What none of the tables takes has no contract."""
     of_day = all_of(is_null("resolved_by"), equals("event_date", day.isoformat()))
     scan = control_table(catalog, settings, QUARANTINE_TABLE).scan(
         row_filter=of_day, selected_fields=("event_type", "producer", "resolved_by", "event_date")
     )
     found: dict[str, Counter[str | None]] = {}
     for row in scan.to_arrow().to_pylist():
-        table = table_of_type(row["event_type"]) if row["event_type"] else UNCONTRACTED_TABLE
-        found.setdefault(table, Counter())[row["producer"]] += 1
+        table = table_of_type(row["event_type"] or "")
+        found.setdefault(table if table in tables else UNCONTRACTED_TABLE, Counter())[row["producer"]] += 1
     return found
 
 

@@ -13,7 +13,7 @@ import pytest
 from lake_builders import Lake, Sent
 
 import check_tables
-from eventlake.contract import ContractIndex
+from eventlake.contract import Contract, ContractIndex
 from eventlake_aws.live_contracts import compare_with_lake, live_columns
 from laptop.home import exports
 from tests.contract_builders import a_contract, a_schema
@@ -38,8 +38,8 @@ def with_rows(lake: Lake) -> None:
     table.append(pa.Table.from_pylist([{"event_name": "payment:order:gift"}], schema=ROWS))
 
 
-def compared(lake: Lake, *contracts: object) -> tuple[list[str], list[str]]:
-    findings = compare_with_lake(lake.clients, lake.settings, ContractIndex(contracts))  # type: ignore[arg-type]
+def compared(lake: Lake, *contracts: Contract) -> tuple[list[str], list[str]]:
+    findings = compare_with_lake(lake.clients, lake.settings, ContractIndex(contracts))
     return findings.notes, findings.refusals
 
 

@@ -84,13 +84,17 @@ def test_a_producer_whose_rows_are_mostly_bad_is_named(lake: Lake) -> None:
         }
         for number in range(30)
     ]
-    append_quarantine(lake.catalog, lake.settings, bad, "load-1", NOW)
+    unnamed = bad[0] | {"event_type": "mystery", "sequence_number": "400"}
+    append_quarantine(lake.catalog, lake.settings, [*bad, unnamed], "load-1", NOW)
+    lake.publish_directly("events.uncontracted", [Sent("m", 401, "mystery", "thing", producer="app")])
     # then
     assert checked(lake, DAY) == [BROKEN_PRODUCER]
     [kept] = rows(lake, DAY_CHECKS)
     assert (kept["observed"], kept["rows"]) == ("app: 30 of 35 rows quarantined", 30)
-    rates = {row["producer"]: (row["rows"], row["quarantined"]) for row in rows(lake, PRODUCER_RATES)}
-    assert rates == {"app": (5, 30), "web": (100, 0)}
+    rates = {
+        (row["table_name"], row["producer"]): (row["rows"], row["quarantined"]) for row in rows(lake, PRODUCER_RATES)
+    }
+    assert rates == {(TABLE, "app"): (5, 30), (TABLE, "web"): (100, 0), ("events.uncontracted", "app"): (1, 1)}
 
 
 def test_values_without_a_counterpart_are_told_by_their_rows(lake: Lake) -> None:
