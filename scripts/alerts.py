@@ -80,6 +80,7 @@ def _alert(at: datetime, body: dict[str, Any]) -> Arrived:
         "incident": body["incident"],
         "until": body.get("until"),
         "reason": body.get("reason"),
+        "muted by": body.get("muted_by"),
         "detail": body.get("detail"),
         "why": body.get("why"),
         "readers see": body.get("last_good"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 
+from eventlake.given_reason import NOBODY_NAMED
 from eventlake.settings import Settings
 from eventlake_aws.alerts import mute_incident
 from eventlake_aws.clients import Clients
@@ -21,7 +22,13 @@ def main() -> int:
     adopt(home.read_env())
     settings = Settings.from_env(os.environ)
     muted = mute_incident(
-        Clients(settings), settings, incident=incident, until=until, reason=reason, now=datetime.now(UTC)
+        Clients(settings),
+        settings,
+        incident=incident,
+        until=until,
+        reason=reason,
+        muted_by=NOBODY_NAMED,
+        now=datetime.now(UTC),
     )
     print(f"{muted['incident']} is muted until {muted['until']}, unless it gets worse")
     return 0

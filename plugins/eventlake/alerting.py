@@ -121,6 +121,7 @@ class Mute:
 
     until: datetime
     reason: str
+    muted_by: str
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,12 @@ class OpenIncident:
         """The message that tells others why they will not hear of it."""
         return json.dumps(
             json.loads(self.closing_json(mute.until))
-            | {"state": "muted", "until": mute.until.isoformat(), "reason": mute.reason}
+            | {
+                "state": "muted",
+                "until": mute.until.isoformat(),
+                "reason": mute.reason,
+                "muted_by": mute.muted_by,
+            }
         )
 
     def must_remind(self, now: datetime) -> bool:
@@ -190,14 +196,14 @@ def must_tell(known: OpenIncident | None, alert: Alert, now: datetime) -> bool:
     return ranks.index(alert.severity) < ranks.index(known.severity) or known.must_remind(now)
 
 
-def parse_mute(incident: str, until: str, reason: str, now: datetime) -> Mute:
+def parse_mute(incident: str, until: str, reason: str, muted_by: str, now: datetime) -> Mute:
     """Raises TerminalError for a mute without an end, or without a reason."""
     doing = f"muting {incident or 'an incident'}"
     try:
         end = datetime.fromisoformat(until)
     except ValueError:
         raise TerminalError(
-            f"{doing}: received UNTIL={until!r}; valid is a day or a moment in UTC, such as 2026-12-01 or "
+            f"{doing}: received the end {until!r}; valid is a day or a moment in UTC, such as 2026-12-01 or "
             "2026-12-01T09:00Z"
         ) from None
     end = end if end.tzinfo else end.replace(tzinfo=UTC)
@@ -206,5 +212,5 @@ def parse_mute(incident: str, until: str, reason: str, now: datetime) -> Mute:
             f"{doing}: received an end at {end.isoformat()}; valid is one after now and within {LONGEST_MUTE.days} days"
         )
     if not says_why(reason):
-        raise TerminalError(f"{doing}: received REASON={reason!r}; valid is a sentence for whoever else is on call")
-    return Mute(end, " ".join(reason.split()))
+        raise TerminalError(f"{doing}: received the reason {reason!r}; valid is a sentence for whoever else is on call")
+    return Mute(end, " ".join(reason.split()), muted_by)

@@ -11,7 +11,7 @@ from typing import Any
 from airflow.sdk import Context, Param
 from airflow.sdk.exceptions import AirflowSkipException
 
-from eventlake.given_reason import FEWEST_SIGNS
+from eventlake.given_reason import FEWEST_SIGNS, NOBODY_NAMED
 from eventlake.release import Release, ReleaseAction
 from eventlake_airflow.load_tasks import aws_clients, now
 from eventlake_airflow.notes import note
@@ -19,8 +19,6 @@ from eventlake_airflow.operators import PlanUnderLeases
 from eventlake_airflow.schedules import SETTINGS
 
 MEBIBYTE = 1024**2
-# Airflow knows no user of a run that its command line made
-NOBODY_NAMED = "whoever used the command line"
 
 RELEASE_PARAMS = {
     "load_id": Param(

@@ -15,6 +15,7 @@ from typing import Any
 
 from eventlake.alerting import Alert, Mute, OpenIncident, Severity, must_tell, parse_mute
 from eventlake.errors import TerminalError
+from eventlake.given_reason import NOBODY_NAMED
 from eventlake.settings import Settings
 from eventlake_aws.clients import Clients
 
@@ -90,18 +91,20 @@ def clear_alert(clients: Clients, settings: Settings, *, incident: str, now: dat
 
 
 def mute_incident(
-    clients: Clients, settings: Settings, *, incident: str, until: str, reason: str, now: datetime
+    clients: Clients, settings: Settings, *, incident: str, until: str, reason: str, muted_by: str, now: datetime
 ) -> dict[str, Any]:
     """Nobody hears of it before `until`, unless it gets worse or is over; everybody hears why."""
-    mute = parse_mute(incident, until, reason, now)
+    mute = parse_mute(incident, until, reason, muted_by, now)
     known = _read(clients, settings, incident)
     if known is None:
         open_now = ", ".join(sorted(one.incident for one in open_incidents(clients, settings))) or "none"
         raise TerminalError(f"muting {incident or 'an incident'}: it is not open; valid is one that is: {open_now}")
     _send(clients, settings, known.muting_json(mute), known.attributes, f"[muted] {known.dataset}: {known.what}"[:100])
     _write(clients, settings, replace(known, mute=mute), now)
-    _LOG.info(json.dumps({"decision": "mute", "incident": incident, "until": mute.until.isoformat()}))
-    return {"incident": incident, "until": mute.until.isoformat()}
+    _LOG.info(
+        json.dumps({"decision": "mute", "incident": incident, "until": mute.until.isoformat(), "muted_by": muted_by})
+    )
+    return {"incident": incident, "until": mute.until.isoformat(), "what": known.what, "dataset": known.dataset}
 
 
 def _send(clients: Clients, settings: Settings, message: str, attributes: Mapping[str, str], subject: str) -> None:
@@ -136,9 +139,7 @@ def _incident_of(item: Mapping[str, Any]) -> OpenIncident:
         item["dataset"]["S"],
         item.get("message", {}).get("S", ""),
         frozenset(item.get("loads", {}).get("SS", ())),
-        Mute(datetime.fromisoformat(item["muted_until"]["S"]), item["mute_reason"]["S"])
-        if "muted_until" in item
-        else None,
+        _mute_of(item),
     )
 
 
@@ -163,8 +164,19 @@ def _write(clients: Clients, settings: Settings, incident: OpenIncident, now: da
     )
 
 
+def _mute_of(item: Mapping[str, Any]) -> Mute | None:
+    if "muted_until" not in item:
+        return None
+    # whoever muted before names were kept
+    muted_by = item.get("muted_by", {"S": NOBODY_NAMED})["S"]
+    return Mute(datetime.fromisoformat(item["muted_until"]["S"]), item["mute_reason"]["S"], muted_by)
+
+
 def _muted(mute: Mute | None) -> dict[str, Any]:
-    return {} if mute is None else {"muted_until": {"S": mute.until.isoformat()}, "mute_reason": {"S": mute.reason}}
+    if mute is None:
+        return {}
+    texts = {"muted_until": mute.until.isoformat(), "mute_reason": mute.reason, "muted_by": mute.muted_by}
+    return {name: {"S": text} for name, text in texts.items()}
 
 
 def _remembered_from(incident: OpenIncident, now: datetime) -> datetime:

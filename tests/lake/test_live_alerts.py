@@ -18,7 +18,7 @@ from test_live_care import rolled_up, rollup_dates
 from test_live_loads import TABLE, planned, published
 
 from alerts import arrived, as_text
-from eventlake.alerting import Alert, Severity, incident_key
+from eventlake.alerting import Alert, Mute, Severity, incident_key
 from eventlake.errors import TerminalError
 from eventlake.load_alerts import LOAD_FAILED, LOAD_HELD, ROLLUP
 from eventlake.load_plan import LoadPlan
@@ -85,8 +85,10 @@ def test_a_muted_incident_is_silent_until_its_end(lake: Lake, inbox: Inbox) -> N
         return bool(raise_alert(lake.clients, lake.settings, LAG, now=NOW + timedelta(days=days))["sent"])
 
     def mute(incident: str) -> None:
-        end = (NOW + timedelta(days=3)).isoformat()
-        mute_incident(lake.clients, lake.settings, incident=incident, until=end, reason="a fix is on its way", now=NOW)
+        chosen = {"until": (NOW + timedelta(days=3)).isoformat(), "reason": "a fix is on its way", "muted_by": "ada"}
+        mute_incident(lake.clients, lake.settings, incident=incident, now=NOW, **chosen)
+        (known,) = open_incidents(lake.clients, lake.settings)
+        assert known.mute == Mute(NOW + timedelta(days=3), "a fix is on its way", "ada")
 
     with pytest.raises(TerminalError, match="it is not open; valid is one that is: none"):
         mute(LAG.incident)
@@ -98,7 +100,7 @@ def test_a_muted_incident_is_silent_until_its_end(lake: Lake, inbox: Inbox) -> N
     assert [told(days) for days in (1, 2.9, 3, 3.1, 4)] == [False, False, True, False, True]
     messages = inbox()
     assert [message["state"] for message in messages] == ["open", "muted", "open", "open"]
-    assert messages[1]["reason"] == "a fix is on its way"
+    assert (messages[1]["reason"], messages[1]["muted_by"]) == ("a fix is on its way", "ada")
 
 
 def load(lake: Lake, run_id: str, rows: list[Sent], *, is_good: bool) -> tuple[LoadPlan, dict[str, Any]]:

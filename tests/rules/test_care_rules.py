@@ -105,7 +105,7 @@ def test_told_again_only_when_worse_or_long_ago(severity: Severity, told_ago: in
 def test_what_is_muted_is_told_when_the_mute_ends_or_it_gets_worse(
     severity: Severity, told_ago: int, muted_for: int, is_told: bool
 ) -> None:
-    mute = Mute(NOW + timedelta(hours=muted_for), "we know, a fix is on its way")
+    mute = Mute(NOW + timedelta(hours=muted_for), "we know, a fix is on its way", "ada")
     told_at = NOW - timedelta(hours=told_ago)
     known = OpenIncident("i", Severity.MEDIUM, NOW, told_at, 0, "lag", "o", "d", mute=mute)
     assert must_tell(known, alert(severity=severity), NOW) is is_told
@@ -113,24 +113,24 @@ def test_what_is_muted_is_told_when_the_mute_ends_or_it_gets_worse(
 
 @pytest.mark.parametrize("until", ["2026-11-22", "2026-11-22T00:00Z", "2026-11-22T01:00+01:00"])
 def test_a_mute_has_an_end_and_a_reason(until: str) -> None:
-    assert parse_mute("i", until, " we know,  a fix\n comes ", NOW) == Mute(
-        datetime(2026, 11, 22, tzinfo=UTC), "we know, a fix comes"
+    assert parse_mute("i", until, " we know,  a fix\n comes ", "ada", NOW) == Mute(
+        datetime(2026, 11, 22, tzinfo=UTC), "we know, a fix comes", "ada"
     )
 
 
 @pytest.mark.parametrize(
     ("until", "reason", "words"),
     [
-        ("", "we know of it", "UNTIL=''"),
-        ("soon", "we know of it", "UNTIL='soon'"),
+        ("", "we know of it", "the end ''"),
+        ("soon", "we know of it", "the end 'soon'"),
         ("2026-11-21", "we know of it", "after now"),
         ("2027-11-21", "we know of it", "within 30 days"),
-        ("2026-11-22", "  why?    ", "REASON="),
+        ("2026-11-22", "  why?    ", "the reason"),
     ],
 )
 def test_a_mute_without_an_end_or_a_reason_is_refused(until: str, reason: str, words: str) -> None:
     with pytest.raises(TerminalError, match=words):
-        parse_mute("i", until, reason, NOW)
+        parse_mute("i", until, reason, "ada", NOW)
 
 
 @given(files, files)
