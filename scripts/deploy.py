@@ -22,6 +22,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 import package
+from eventlake.contract import ContractIndex, parse_contract
 from eventlake.definitions import build_bundle
 from eventlake.errors import LakeError, TerminalError
 from eventlake.settings import Settings
@@ -43,9 +44,11 @@ def deploy(
     say: Callable[[str], None],
 ) -> str:
     """Returns what became of the stack: created, updated or unchanged. Raises TerminalError with the reasons."""
-    packages = package.build(build_folder)
-    bundle, bundle_hash = build_bundle(*read_definitions([CHECKOUT / "include", *definitions_folders]))
+    contracts, suites, rollups = read_definitions([CHECKOUT / "include", *definitions_folders])
+    bundle, bundle_hash = build_bundle(contracts, suites, rollups)
     s3 = boto3.client("s3")
+    require_a_lake_that_follows(settings, s3, contracts, bundle_hash, say)
+    packages = package.build(build_folder)
     make_artifacts_bucket(s3, settings)
     parameters = {**upload_packages(s3, settings, packages), **parameters}
     outcome = apply_stack(settings, s3, parameters, say)
@@ -69,6 +72,36 @@ def read_definitions(folders: list[Path]) -> tuple[dict[str, Any], dict[str, Any
         for path in sorted((folder / "rollups").glob("*.sql")):
             rollups.setdefault(path.stem, path.read_text())
     return contracts, suites, rollups
+
+
+def require_a_lake_that_follows(
+    settings: Settings, s3: Any, contracts: Mapping[str, Any], bundle_hash: str, say: Callable[[str], None]
+) -> None:
+    """Raises TerminalError where loads of the lake would refuse these contracts, each fault said as `make check` does.
+
+    The first deployment, and one that changes no definition, ask nobody.
+    """
+    try:
+        pointer = json.loads(s3.get_object(Bucket=settings.lake_bucket, Key=POINTER_KEY)["Body"].read())
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("NoSuchBucket", "NoSuchKey"):
+            return
+        raise
+    if pointer["hash"] == bundle_hash:
+        return
+    # it brings PyIceberg, which a lake that starts as it stopped should not wait for
+    from eventlake_aws.clients import Clients
+    from eventlake_aws.live_contracts import compare_with_lake
+
+    index = ContractIndex(parse_contract(f"{name}.json", schema) for name, schema in contracts.items())
+    refusals = compare_with_lake(Clients.from_settings(settings), settings, index).refusals
+    for refusal in refusals:
+        say(f"fault: {refusal}")
+    if refusals:
+        raise TerminalError(
+            f"received {len(refusals)} faults in the contracts (above); valid are contracts that the tables of "
+            f"{settings.prefix} can follow; nothing was uploaded: correct them, `make check` says whether they fit"
+        )
 
 
 def read_json(path: Path) -> Any:

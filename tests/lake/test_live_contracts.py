@@ -13,7 +13,10 @@ import pytest
 from lake_builders import Lake, Sent
 
 import check_tables
+from deploy import deploy, require_a_lake_that_follows
 from eventlake.contract import Contract, ContractIndex
+from eventlake.errors import TerminalError
+from eventlake_aws.definitions_store import current_definitions
 from eventlake_aws.live_contracts import compare_with_lake, live_columns
 from laptop.home import exports
 from tests.contract_builders import a_contract, a_schema
@@ -117,6 +120,36 @@ def test_make_check_compares_with_the_lake_that_it_is_told_of(
     said = capsys.readouterr()
     assert "fault: table events.payment_events: a load would refuse that event_name is bigint" in said.err
     assert "tables: 1 of the lake" in said.out
+
+
+def test_a_deploy_refuses_what_make_check_refuses_before_it_uploads_anything(lake: Lake, tmp_path: Path) -> None:
+    # given: a lake that obeys other contracts than the checkout's, and a table that one of those cannot have
+    lake.define({})
+    wrong = pa.schema([pa.field("event_name", pa.int64())])
+    lake.catalog.create_table(TABLE, schema=wrong, location=f"{lake.settings.warehouse_uri}/events.db/payment")
+    before = {one["Key"] for one in lake.clients.s3.list_objects_v2(Bucket=lake.settings.lake_bucket)["Contents"]}
+    said: list[str] = []
+    # when
+    with pytest.raises(TerminalError, match=r"received 1 faults .*; nothing was uploaded"):
+        deploy(lake.settings, build_folder=tmp_path, definitions_folders=[], parameters={}, say=said.append)
+    # then
+    [fault] = said
+    assert fault.startswith("fault: table events.payment_events: a load would refuse that event_name is bigint")
+    assert not list(tmp_path.iterdir())
+    assert {
+        one["Key"] for one in lake.clients.s3.list_objects_v2(Bucket=lake.settings.lake_bucket)["Contents"]
+    } == before
+    assert lake.settings.artifacts_bucket not in [one["Name"] for one in lake.clients.s3.list_buckets()["Buckets"]]
+
+
+def test_what_is_deployed_already_is_not_asked_for_again(lake: Lake) -> None:
+    lake.define({})
+    deployed = current_definitions(lake.clients, lake.settings).hash
+    with_rows(lake)
+    unfit = {"payment/order": a_schema({"net": {"type": "string"}})}
+    require_a_lake_that_follows(lake.settings, lake.clients.s3, unfit, deployed, print)
+    with pytest.raises(TerminalError):
+        require_a_lake_that_follows(lake.settings, lake.clients.s3, unfit, "another", print)
 
 
 def test_make_check_finds_the_lake_of_its_checkout_by_itself(lake: Lake, tmp_path: Path) -> None:
