@@ -97,6 +97,18 @@ def compare_columns(existing: Mapping[str, str], wanted: Sequence[Column]) -> Ev
     return Evolution(tuple(comparison.changes), tuple(comparison.refusals))
 
 
+def changed_comments(existing: Mapping[str, str], wanted: Sequence[Column]) -> dict[str, str]:
+    """What is to be said anew of columns that exist (name -> comment): rows never mind, so it is never refused.
+
+    A column that nobody wants any more keeps what was said of it.
+    """
+    return {
+        column.name: column.told
+        for column in wanted
+        if column.name in existing and existing[column.name] != column.told
+    }
+
+
 class _Comparison:
     """Changes and refusals so far. `files`: the contracts that name the column in hand."""
 

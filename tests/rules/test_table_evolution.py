@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from eventlake.table_evolution import AddColumn, EvolutionError, WidenColumn, plan_evolution
+from eventlake.table_evolution import AddColumn, EvolutionError, WidenColumn, changed_comments, plan_evolution
 from eventlake.table_schema import Column, contract_columns
 from tests.contract_builders import a_contract
 
@@ -80,6 +80,18 @@ def test_a_refusal_names_the_contracts_that_ask() -> None:
     wanted = contract_columns([a_contract(schema), a_contract({"b": {}}, key="payment/refund")])
     with pytest.raises(EvolutionError, match=r"lines\[\].n is bigint .* string \(contract payment/order.json\)"):
         plan_evolution("events.x", {"lines": "array<struct<n:bigint>>"}, wanted)
+
+
+def test_what_is_said_of_a_column_follows_its_contract() -> None:
+    existing = {"same": "as it was", "other": "before", "told_no_more": "before", "new": "", "of_nobody": "kept"}
+    wanted = [
+        Column("same", "string", "as it was"),
+        Column("other", "string", "now", protection="hashed"),
+        Column("told_no_more", "string"),
+        Column("new", "string", "now"),
+        Column("absent", "string", "said when it is added"),
+    ]
+    assert changed_comments(existing, wanted) == {"other": "now (hashed)", "told_no_more": "", "new": "now"}
 
 
 _SHAPES = st.recursive(

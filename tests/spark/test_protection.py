@@ -95,6 +95,33 @@ def test_what_is_protected_at_any_depth_is_replaced_and_all_else_is_as_it_was_se
     assert (told["email"], told["contact"]) == ("(hashed)", "(backup masked but for the domain, phones hashed)")
 
 
+def test_the_catalog_says_of_a_column_what_its_contract_says_now(lake: DiskLake) -> None:
+    def defined(**properties: Any) -> None:
+        lake.define({"account/created": ACCOUNT | {"properties": properties}})
+
+    def told() -> dict[str, str | None]:
+        described = lake.rows("DESCRIBE TABLE events.account_events")
+        return {row.col_name: row.comment for row in described if row.col_name in ("email", "plan", "note")}
+
+    def commits_of_a_load(number: int) -> int:
+        log = "SELECT * FROM events.account_events.metadata_log_entries"
+        before = len(lake.rows(log)) if number > 1 else 0
+        lake.load_and_publish(lake.land([an_account(number)], "account", "created"))
+        return len(lake.rows(log)) - before
+
+    # given
+    email, plan = PERSONAL | {"description": "where we write to"}, {"type": "string", "description": "which"}
+    defined(email=email, plan=plan)
+    commits_of_a_load(1)
+    assert told() == {"email": "where we write to", "plan": "which"}
+    # when: a protection, a text that is gone, and a column beside them
+    defined(email=email | {"x-protect": "hash"}, plan={"type": "string"}, note={"type": "string"})
+    commits = commits_of_a_load(2)
+    # then: one commit for all that, and none where nothing differs
+    assert told() == {"email": "where we write to (hashed)", "plan": None, "note": None}
+    assert commits_of_a_load(3) == commits - 1
+
+
 def test_rules_judge_what_was_sent(lake: DiskLake) -> None:
     lake.define({"account/created": ACCOUNT})
     lines = [an_account(1, email="nobody"), an_account(2, display_name="a long name"), an_account(3)]

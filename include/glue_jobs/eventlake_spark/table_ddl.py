@@ -17,7 +17,7 @@ from pyspark.sql.types import StructType
 from eventlake.contract_terms import EACH_ITEM
 from eventlake.errors import TransientError
 from eventlake.settings import SPARK_CATALOG
-from eventlake.table_evolution import AddColumn, plan_evolution
+from eventlake.table_evolution import AddColumn, changed_comments, plan_evolution
 from eventlake.table_schema import Column
 
 PARTITION = "event_date"
@@ -60,13 +60,21 @@ class IcebergTable:
         return {field.name: field.dataType.simpleString() for field in self._spark_schema().fields}
 
     @property
+    def comments(self) -> dict[str, str]:
+        """What the catalog says of each column; empty where it says nothing."""
+        return {field.name: field.metadata.get("comment", "") for field in self._spark_schema().fields}
+
+    @property
     def is_partitioned(self) -> bool:
         return bool(self._table.spec().isPartitioned())
 
     def evolve(self, columns: Sequence[Column]) -> bool:
-        """Adds and widens columns until the table can hold the given ones. Raises EvolutionError."""
+        """Adds and widens columns until the table can hold the given ones, and says of each what its contract says now;
+        one commit, none where nothing differs. Raises EvolutionError.
+        """
         changes = plan_evolution(self.name, self.sql_types, columns)
-        if not changes:
+        comments = changed_comments(self.comments, columns)
+        if not changes and not comments:
             return False
         update = self._table.updateSchema()
         for change in changes:
@@ -80,6 +88,8 @@ class IcebergTable:
                 update.addColumn(".".join(holder), name, new_type, change.comment or None)
             else:
                 update.addColumn(name, new_type, change.comment or None)
+        for name, comment in comments.items():
+            update.updateColumnDoc(name, comment or None)
         update.commit()
         return True
 
