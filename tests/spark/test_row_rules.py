@@ -1,4 +1,5 @@
-"""The rules that Spark judges lines by are those of the Python reference: the same lines are bad.
+"""The rules that Spark judges lines by are those of the Python reference: the same lines are bad. JSON Schema's
+own library, told of the dialect, is the third judge of the same lines.
 
 All lines of a test go through Spark at once; one job a line would take a day.
 """
@@ -11,10 +12,12 @@ from collections.abc import Sequence
 from pyspark.sql import SparkSession
 
 from eventlake.contract import parse_contract
+from eventlake.event_json import parse_event
 from eventlake.row_rules import explain_line
 from eventlake_spark.row_parsing import TableLines, parse_expression
 from eventlake_spark.row_rules import is_bad
 from tests.builders import a_uuid
+from tests.json_schema_judge import objections
 from tests.spark.event_lines import Written, a_line
 
 ORDER = {
@@ -228,6 +231,8 @@ ALL = [*NUMBERS, *TEXTS, *OTHERS, *ARRAYS, *OBJECTS, *LINES]
 GOOD = {"amount": "1.00", "customer": '{"id":"x"}'}
 # numbers that Spark cannot read exactly are quarantined though they would fit: rather too many than one rounded
 MAY_DISAGREE = {("long", "1e-20")}
+# fields of formats that the library knows otherwise, or not at all
+OWN_FORMATS = ("at", "mail")
 
 
 def a_payment_line(**written: str) -> str:
@@ -261,7 +266,17 @@ def require_same_verdicts(spark: SparkSession, lines: Sequence[str]) -> None:
     assert 0 < sum(compiled) < len(lines)
 
 
-def test_every_value_in_every_field_gets_the_verdict_of_the_reference(spark: SparkSession) -> None:
+def require_agreement_of_json_schema(lines: Sequence[str]) -> None:
+    """The library and the reference, hence Spark, say the same of each line."""
+    rules, differing = payments().rules, []
+    for line in lines:
+        explained, objected = explain_line(line, rules), objections(ORDER, parse_event(line))
+        if (explained is not None) != bool(objected):
+            differing.append(f"{line[:140]}…{line[-60:]} {explained} {objected[:1]}")
+    assert not differing, "\n".join(differing)
+
+
+def test_on_every_value_in_every_field_spark_the_reference_and_json_schema_agree(spark: SparkSession) -> None:
     lines = [
         a_payment_line(**{**GOOD, field: value})
         for field in ORDER["properties"]
@@ -269,9 +284,10 @@ def test_every_value_in_every_field_gets_the_verdict_of_the_reference(spark: Spa
         if (field, value) not in MAY_DISAGREE
     ]
     require_same_verdicts(spark, lines)
+    require_agreement_of_json_schema([line for line in lines if not any(f'"{name}":' in line for name in OWN_FORMATS)])
 
 
-def test_fields_together_get_the_verdict_of_the_reference(spark: SparkSession) -> None:
+def test_on_fields_together_spark_the_reference_and_json_schema_agree(spark: SparkSession) -> None:
     generator = random.Random(20261121)
     pools = {"currency": ['"EUR"', '"ISK\'"'], "pieces": ["1", "2", "3"], "is_gift": ["true", "false", "null"]}
     numbers = ["0", "1", "1.00", "2", "3.00", "0.99", "null"]
@@ -282,6 +298,7 @@ def test_fields_together_get_the_verdict_of_the_reference(spark: SparkSession) -
         chosen = {name: generator.choice(pool) for name, pool in pools.items() if generator.random() < 0.7}
         lines.append(a_payment_line(**GOOD, **chosen))
     require_same_verdicts(spark, lines)
+    require_agreement_of_json_schema(lines)
 
 
 def test_lines_that_are_no_event_get_the_verdict_of_the_reference(spark: SparkSession) -> None:
