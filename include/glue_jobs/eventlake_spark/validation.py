@@ -73,6 +73,9 @@ class Validator:
             import great_expectations
             from great_expectations.data_context.types.base import ProgressBarsConfig
 
+            from eventlake_spark.pair_metrics import count_pairs_in_one_pass
+
+            count_pairs_in_one_pass()
             context = great_expectations.get_context(mode="ephemeral")
             context.variables.progress_bars = ProgressBarsConfig(globally=False)
             self._source = context.data_sources.add_spark("lake", persist=False)
