@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import xml.etree.ElementTree
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,23 +71,24 @@ class Outcome:
     seconds: float
 
 
-# Stages follow each other; the lanes of a stage run side by side, a lane's groups one after the other.
-STAGES: tuple[tuple[tuple[Group, ...], ...], ...] = (
-    (
-        (
-            Group("ruff", 120, check=("ruff", "check", "--output-format=concise", ".")),
-            Group("mypy", 480, check=("mypy", "plugins", "scripts", "bench")),
-            Group("rules", 360),
-            Group("simulator", 360),
-            Group("house", 360),
-            Group("functions", 360),
-            Group("dags", 600),
-        ),
-        (Group("spark", 1200, environment="jobs"),),
-    ),
-    ((Group("laptop", 900),), (Group("emulator", 900), Group("lake", 900))),
-    ((Group("journeys", 2400),),),
+# What two cores work off side by side, each taking the next when it is done: the longest first, or one ends up waiting.
+SIDE_BY_SIDE = (
+    Group("spark", 1200, environment="jobs"),
+    Group("ruff", 120, check=("ruff", "check", "--output-format=concise", ".")),
+    Group("mypy", 480, check=("mypy", "plugins", "scripts", "bench")),
+    Group("rules", 360),
+    Group("simulator", 360),
+    Group("house", 360),
+    Group("functions", 360),
+    Group("dags", 600),
+    Group("laptop", 900),
+    Group("emulator", 900),
+    Group("lake", 900),
 )
+# A whole lake takes both.
+ALONE = (Group("journeys", 2400),)
+GROUPS = (*SIDE_BY_SIDE, *ALONE)
+CORES = 2
 
 running: set[subprocess.Popen[str]] = set()
 speech = threading.Lock()
@@ -162,20 +164,19 @@ def test_environment() -> dict[str, str]:
     return {name: value for name, value in own_environment(os.environ).items() if not name.startswith("LAKE_")}
 
 
-def chosen(names: str | None) -> tuple[tuple[tuple[Group, ...], ...], ...]:
-    """The stages, or what is left of them when somebody asks for a few groups by name."""
+def chosen(names: str | None) -> tuple[Group, ...]:
+    """All groups, or those that somebody asks for by name."""
     if names is None:
-        return STAGES
+        return GROUPS
     wanted = set(names.split(","))
-    unknown = wanted - {group.name for stage in STAGES for lane in stage for group in lane}
+    unknown = wanted - {group.name for group in GROUPS}
     if unknown:
         raise TerminalError(f"reading ONLY={names}: there is no group {', '.join(sorted(unknown))}")
-    stages = (tuple(tuple(g for g in lane if g.name in wanted) for lane in stage) for stage in STAGES)
-    return tuple(tuple(lane for lane in stage if lane) for stage in stages if any(stage))
+    return tuple(group for group in GROUPS if group.name in wanted)
 
 
 def require_every_folder() -> None:
-    named = {group.name for stage in STAGES for lane in stage for group in lane if not group.check}
+    named = {group.name for group in GROUPS if not group.check}
     present = {path.parent.relative_to(CHECKOUT / "tests").parts[0] for path in CHECKOUT.glob("tests/*/**/test_*.py")}
     if present - named:
         raise TerminalError(
@@ -185,32 +186,38 @@ def require_every_folder() -> None:
         raise TerminalError(f"reading tests/: there are no tests in {', '.join(sorted(named - present))}")
 
 
-def run_lane(lane: tuple[Group, ...], deadline: float, long: bool) -> list[Outcome]:
-    return [run_group(group, deadline, long) for group in lane if not interrupted.is_set()]
+def run_groups(groups: Iterable[Group], workers: int, deadline: float, long: bool) -> list[Outcome]:
+    """In their order, so many at a time; Ctrl-C ends those that run and starts no other."""
+
+    def run_unless_interrupted(group: Group) -> list[Outcome]:
+        return [] if interrupted.is_set() else [run_group(group, deadline, long)]
+
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        outcomes = [pool.submit(run_unless_interrupted, group) for group in groups]
+        try:
+            return [outcome for each in outcomes for outcome in each.result()]
+        # within the pool's block: leaving it waits for what runs
+        except KeyboardInterrupt:
+            interrupted.set()
+            for process in list(running):
+                end(process)
+            raise
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Run every check and every test.")
     parser.add_argument("--long", action="store_true", help="also what takes longer than twenty minutes allow")
     long = parser.parse_args().long
-    stages = chosen(entry.given("LAKE_ONLY"))
+    groups = chosen(entry.given("LAKE_ONLY"))
     require_every_folder()
     # started in the background of a shell, this process ignores Ctrl-C, and so would all that it starts
     signal.signal(signal.SIGINT, signal.default_int_handler)
     RESULTS.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + (ALL_SECONDS_LONG if long else ALL_SECONDS)
-    outcomes: list[Outcome] = []
-    for stage in stages:
-        with ThreadPoolExecutor(max_workers=len(stage)) as pool:
-            lanes = [pool.submit(run_lane, lane, deadline, long) for lane in stage]
-            try:
-                outcomes += [outcome for lane in lanes for outcome in lane.result()]
-            # within the pool's block: leaving it waits for the lanes, and those for what runs in them
-            except KeyboardInterrupt:
-                interrupted.set()
-                for process in list(running):
-                    end(process)
-                raise
+    outcomes = [
+        *run_groups((group for group in groups if group in SIDE_BY_SIDE), CORES, deadline, long),
+        *run_groups((group for group in groups if group in ALONE), 1, deadline, long),
+    ]
     passed, failed, skipped = (sum(getattr(one, name) for one in outcomes) for name in ("passed", "failed", "skipped"))
     entry.say(f"all groups done; their output: {RESULTS}")
     if not long and entry.seconds_so_far() > AIMED_AT_SECONDS:
