@@ -58,7 +58,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class SideRow:
-    """A row that is not loaded. `original` only where it goes to quarantine."""
+    """A row that is not loaded. `original`: its line, where it is bad."""
 
     verdict: str
     raw_object: str

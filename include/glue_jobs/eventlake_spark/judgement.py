@@ -84,7 +84,14 @@ def judged_lines(
         # a line without a day is bad, and stands in quarantine for every day
         typed = typed.where(f"event_date IN ({days}) OR event_date IS NULL")
     typed = typed.observe(counted, F.count(F.lit(1)).alias("lines"))
-    typed = layout.spread(typed.selectExpr("*", f"{layout.bucket} AS {_BUCKET}"), "event_date", _BUCKET)
+    typed = typed.selectExpr(
+        *map(quoted, columns),
+        _IS_BAD,
+        # as long as all columns together: of other lines, the few that need their text look it up where it lies
+        f"CASE WHEN {_IS_BAD} THEN {ORIGINAL} END AS {ORIGINAL}",
+        f"{layout.bucket} AS {_BUCKET}",
+    )
+    typed = layout.spread(typed, "event_date", _BUCKET)
     is_known, kept_load_id = "false", "load_id"
     if published is None:
         judged = _among_equals(typed, lines, _FIRST)
@@ -106,7 +113,7 @@ def judged_lines(
         *(f"{kept_load_id} AS load_id" if name == "load_id" else quoted(name) for name in columns),
         f"{verdict} AS {VERDICT}",
         f"{hashed} AS {HASH}",
-        f"CASE WHEN ({verdict}) NOT IN ('{LOADED}', '{DUPLICATE}') THEN {ORIGINAL} END AS {ORIGINAL}",
+        ORIGINAL,
     )
 
 

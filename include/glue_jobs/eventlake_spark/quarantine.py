@@ -10,9 +10,9 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from eventlake.errors import TerminalError
 from eventlake.event_json import UnreadableLineError, parse_event
@@ -20,7 +20,7 @@ from eventlake.row_rules import Explanation, QuarantineReason, RowRule, explain_
 from eventlake_spark.batch import Batch, SideRow
 from eventlake_spark.judgement import BAD, CONFLICT, DUPLICATE
 from eventlake_spark.objects import ObjectStore
-from eventlake_spark.read_landings import Landings
+from eventlake_spark.read_landings import Landings, LineOf
 from eventlake_spark.row_parsing import TableLines
 
 ENGINES_DISAGREE = "engines_disagree"
@@ -31,9 +31,9 @@ _REPLACED = re.compile("�+")
 def quarantined_rows(batch: Batch, landings: Landings) -> list[dict[str, Any]]:
     """One entry for each bad or conflicting row, explained, with the number of its line in the raw object."""
     sides = [side for side in batch.sides if side.verdict in (BAD, CONFLICT)]
-    numbers = _line_numbers(batch, landings, {side.raw_object for side in sides})
+    found = _lines_of(sides, batch, landings)
     rules = batch.lines.rules
-    return [_quarantined(batch.lines, rules, side, numbers) for side in sides]
+    return [_quarantined(batch.lines, rules, side, next(found[_mark(side)], None)) for side in sides]
 
 
 def duplicate_rows(batch: Batch) -> list[dict[str, Any]]:
@@ -63,15 +63,15 @@ def write_beside_receipt(rows: list[dict[str, Any]], uri: str, store: ObjectStor
     return uri
 
 
-def _quarantined(
-    lines: TableLines, rules: tuple[RowRule, ...], side: SideRow, numbers: dict[tuple[str, str], Iterator[int]]
-) -> dict[str, Any]:
+def _quarantined(lines: TableLines, rules: tuple[RowRule, ...], side: SideRow, line: LineOf | None) -> dict[str, Any]:
     original = side.original
     if original is None:
-        raise TerminalError(
-            f"quarantining a row of {side.raw_object}: received no original text; valid is the line as it was read; "
-            "run the load again"
-        )
+        if line is None:
+            raise TerminalError(
+                f"quarantining a row of {side.raw_object}: received no line of {side.identity} there; valid is the "
+                "object as it was when the load began; run the load again"
+            )
+        original = line.content.decode("utf-8", "replace")
     reason, rule, field = _explanation(lines, rules, side, original)
     shard_id, sequence_number = side.shard_id, side.sequence_number
     if shard_id is None or sequence_number is None:
@@ -87,7 +87,7 @@ def _quarantined(
         "rule": rule,
         "field": field,
         "raw_object": side.raw_object,
-        "line": next(numbers.get((side.raw_object, _comparable(original)), iter(())), None),
+        "line": None if line is None else line.number,
         "original_text": original,
         "event_uuid": side.event_uuid,
         "shard_id": shard_id,
@@ -116,15 +116,37 @@ def _named(original: str, field: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _line_numbers(batch: Batch, landings: Landings, raw_objects: set[str]) -> dict[tuple[str, str], Iterator[int]]:
-    """The numbers of the lines of each text, in order: equal lines get them one after the other."""
-    numbers: dict[tuple[str, str], list[int]] = defaultdict(list)
+def _lines_of(sides: Iterable[SideRow], batch: Batch, landings: Landings) -> dict[_Mark, Iterator[LineOf]]:
+    """The lines of each mark, in order: equal lines are told apart by nothing else. Objects are read once more, and of
+    their lines none is kept that nobody asks for."""
+    found: dict[_Mark, list[LineOf]] = {_mark(side): [] for side in sides}
+    texts = {mark.raw_object for mark in found if mark.text is not None}
+    identities = {mark.raw_object for mark in found if mark.text is None}
     for landing in batch.entry.landings:
-        if landing.object_key in raw_objects:
-            for line in landings.lines(landing, batch.entry.table):
-                content = line.content.decode("utf-8", "replace")
-                numbers[landing.object_key, _comparable(content)].append(line.number)
-    return {key: iter(found) for key, found in numbers.items()}
+        key = landing.object_key
+        for line in landings.lines(landing, batch.entry.table) if key in texts or key in identities else ():
+            content = line.content.decode("utf-8", "replace")
+            marks = [_Mark(key, _comparable(content), None)] if key in texts else []
+            if key in identities:
+                marks += [_Mark(key, None, ":".join(each)) for each in _IDENTITY.findall(content)[-1:]]
+            for mark in marks:
+                if mark in found:
+                    found[mark].append(line)
+    return {mark: iter(lines) for mark, lines in found.items()}
+
+
+class _Mark(NamedTuple):
+    """By what a line is found again: its text, or where nobody kept that, the record that it was."""
+
+    raw_object: str
+    text: str | None
+    identity: str | None
+
+
+def _mark(side: SideRow) -> _Mark:
+    if side.original is None:
+        return _Mark(side.raw_object, None, side.identity)
+    return _Mark(side.raw_object, _comparable(side.original), None)
 
 
 def _comparable(text: str) -> str:

@@ -10,6 +10,7 @@ A batch is judged once and kept in memory: it is counted, written, validated and
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pyspark.sql import Observation, SparkSession
 from pyspark.sql import functions as F
@@ -137,9 +138,7 @@ def _sides(batch: Batch) -> list[SideRow]:
         side = SideRow(*row)
         if side.verdict == KNOWN:
             is_conflict = side.identity in batch.conflicts
-            side = SideRow(
-                CONFLICT if is_conflict else DUPLICATE, *list(row)[1:-1], side.original if is_conflict else None
-            )
+            side = replace(side, verdict=CONFLICT if is_conflict else DUPLICATE)
         sides.append(side)
     return sides
 
