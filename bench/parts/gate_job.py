@@ -20,7 +20,7 @@ from eventlake_spark.validation import Validator
 
 def main(order: dict[str, Any]) -> None:
     landings = landings_of(order["objects"])
-    lake = bench_lake(order, sum(landing.size_bytes for landing in landings))
+    lake = bench_lake(order, landings)
     (entry,) = lake.load(*landings)["tables"]
     staged = f"SELECT * FROM glue_catalog.{entry['table']} VERSION AS OF {entry['staged_snapshot_id']}"
     rows = lake.session.sql(staged).localCheckpoint(eager=True)

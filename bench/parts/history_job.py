@@ -17,7 +17,7 @@ from eventlake_spark.table_ddl import open_table
 
 def main(order: dict[str, Any]) -> None:
     earlier, batch = landings_of(order["earlier"]), landings_of(order["objects"])
-    lake = bench_lake(order, sum(landing.size_bytes for landing in batch))
+    lake = bench_lake(order, batch)
     receipt = lake.load_and_publish(*earlier)
     (entry,) = receipt["tables"]
     table = f"glue_catalog.{entry['table']}"

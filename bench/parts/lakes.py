@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,14 @@ INCLUDE = Path(__file__).parents[2] / "include"
 SETTINGS = {"spark.driver.memory": "6g", "spark.driver.maxResultSize": "256m", "spark.ui.showConsoleProgress": "false"}
 
 
-def bench_lake(order: Mapping[str, Any], size_bytes: int) -> DiskLake:
-    """A lake that shares tables and raw objects with the other parts of a benchmark, for a load of so many bytes."""
+def bench_lake(order: Mapping[str, Any], landings: Iterable[Landing]) -> DiskLake:
+    """A lake that shares tables and raw objects with the other parts of a benchmark, for a load of these landings."""
     folder = Path(order["folder"])
     prepare_session(folder, SETTINGS)
-    session = start_session("bench", size_bytes)
+    sizes_bytes: Counter[str] = Counter()
+    for landing in landings:
+        sizes_bytes[str(landing.event_type)] += landing.size_bytes
+    session = start_session("bench", max(sizes_bytes.values(), default=0))
     own = folder / f"process-{os.getpid()}"
     own.mkdir()
     (own / RAW).symlink_to(folder / RAW)

@@ -24,7 +24,7 @@ def main(order: dict[str, Any]) -> None:
     from bench.parts.lakes import bench_lake, counts, landings_of
 
     landings = landings_of(order["objects"])
-    lake = bench_lake(order, sum(landing.size_bytes for landing in landings))
+    lake = bench_lake(order, landings)
     start = meter.lap()
     rounds = []
     receipt: dict[str, Any] = {}

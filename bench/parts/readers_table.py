@@ -24,7 +24,7 @@ _SAMPLE = "SELECT event_uuid FROM glue_catalog.{} ORDER BY xxhash64(event_uuid) 
 
 def main(order: dict[str, Any]) -> None:
     landings = landings_of(order["objects"])
-    lake = bench_lake(order, sum(landing.size_bytes for landing in landings))
+    lake = bench_lake(order, landings)
     (entry,) = lake.load_and_publish(*landings)["tables"]
     name, loads = entry["table"], order["loads_a_day"]
     columns = lake.session.table(f"glue_catalog.{name}").columns

@@ -65,7 +65,7 @@ def main(
     validator = Validator()
     store = store or s3_object_store()
     plan = LoadPlan.from_json(store.read(arguments.plan_uri))
-    session = session or start_session("load_events", plan.size_bytes)
+    session = session or start_session("load_events", plan.largest_table_bytes)
     definitions = parse_bundle(store.read(f"s3://{arguments.lake_bucket}/{plan.definitions_key}"))
     pairs = [(contract.event_type, contract.event_subtype) for contract in definitions.contracts]
     landings = Landings(plan, pairs, arguments.raw_bucket, store)

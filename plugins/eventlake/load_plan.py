@@ -93,6 +93,10 @@ class LoadPlan:
     release: Release | None = None
 
     @property
+    def largest_table_bytes(self) -> int:
+        return max((table.size_bytes for table in self.tables), default=0)
+
+    @property
     def landings(self) -> tuple[Landing, ...]:
         """Each landing once, though an object of the error prefix stands under several tables."""
         by_identity = {landing.identity: landing for table in self.tables for landing in table.landings}

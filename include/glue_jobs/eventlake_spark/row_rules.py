@@ -255,14 +255,6 @@ def _texts_at(path: Path, base: str = "e", depth: int = 0) -> str:
 
 def _any_wrong_exact_number(paths: list[Path], shapes: Shapes) -> str:
     """A number is suspected where it is written as a text, with an exponent, or with more digits than are read."""
-    by_digits: dict[int, list[Path]] = {}
-    for path in paths:
-        decimal = shape_at(path, shapes).decimal
-        assert decimal is not None
-        by_digits.setdefault(wide_scale(decimal), []).append(path)
-    # only before a name is a quote that follows these signs: half of the quotes need not be looked at
-    suspicions = "|".join(each for digits, group in by_digits.items() for each in _suspicions_of_numbers(group, digits))
-    suspicious = text(rf'[{{,]\s*+"(?:{suspicions})')
     # one expression for all fields outside arrays: large plans cost more than the rows of a small batch
     places = ", ".join(_place(path) for path in paths if EACH_ITEM not in path)
     wrong = [f"exists(array({places}), p -> {_first_sign('p')} = '\"')"] if places else []
@@ -273,24 +265,39 @@ def _any_wrong_exact_number(paths: list[Path], shapes: Shapes) -> str:
             there = _somewhere(path, lambda value: f"{value} IS NOT NULL")
             wrong.append(f"(value RLIKE {text(_lossy_number(path, shapes))} AND ({there}))")
     has_escaped_name = f"contains(value, {text(_ESCAPE)}) AND value RLIKE {text(_ESCAPED_NAME)}"
-    suspected = f"(value RLIKE {suspicious} OR {has_escaped_name})"
-    return f"({suspected} AND ({' OR '.join(wrong)}))"
+    suspected = " OR ".join([*_suspicions_of_numbers(paths, shapes), f"({has_escaped_name})"])
+    return f"(({suspected}) AND ({' OR '.join(wrong)}))"
 
 
-def _suspicions_of_numbers(paths: list[Path], digits: int) -> Iterator[str]:
-    names, arrays = _names(paths)
-    plain = rf"(?:null|-?[0-9]++(?:\.[0-9]{{0,{digits}}}+)?+)"
-    if names:
-        yield rf'(?:{names})"\s*+:\s*+(?!{plain}\s*+[,}}])'
-    if arrays:
-        yield rf'(?:{arrays})"\s*+:\s*+(?!null|\[(?:\s*+{plain}\s*+,?)*+\])'
+def _suspicions_of_numbers(paths: list[Path], shapes: Shapes) -> Iterator[str]:
+    """One for each name: a pattern that begins with many fixed signs skips as many at a time, one of alternatives looks
+    at every sign of the line. A name is looked for only where it was found when the line was parsed."""
+    by_name: dict[tuple[str, bool, int], list[Path]] = {}
+    for path in paths:
+        is_of_array = path[-1] == EACH_ITEM
+        name = path[-2] if is_of_array else path[-1]
+        by_name.setdefault((name, is_of_array, _digits_read(path, shapes)), []).append(path)
+    for (name, is_of_array, digits), group in by_name.items():
+        plain = rf"(?:null|-?[0-9]++(?:\.[0-9]{{0,{digits}}}+)?+)"
+        odd = rf"(?!null|\[(?:\s*+{plain}\s*+,?)*+\])" if is_of_array else rf"(?!{plain}\s*+[,}}])"
+        is_there = " OR ".join(dict.fromkeys(f"{_read(_before_items(path))} IS NOT NULL" for path in group))
+        pattern = rf'"{name}"\s*+:\s*+{odd}'
+        yield f"(({is_there}) AND value RLIKE {text(pattern)})"
+
+
+def _before_items(path: Path) -> Path:
+    return path[: path.index(EACH_ITEM)] if EACH_ITEM in path else path
+
+
+def _digits_read(path: Path, shapes: Shapes) -> int:
+    decimal = shape_at(path, shapes).decimal
+    assert decimal is not None
+    return wide_scale(decimal)
 
 
 def _lossy_number(path: Path, shapes: Shapes) -> str:
     """A number at the path's name that has a digit behind those that are read, or may have: exponents do not count."""
-    decimal = shape_at(path, shapes).decimal
-    assert decimal is not None
-    digits = wide_scale(decimal)
+    digits = _digits_read(path, shapes)
     powers = r"(?:\.[0-9]*)?[eE]-0*[1-9][0-9]|\.[0-9]{9,}[eE]" if digits >= WIDE_SCALE else r"(?:\.[0-9]*[eE]|[eE]-)"
     number = rf"-?[0-9]+(?:\.[0-9]{{{digits}}}[0-9]*[1-9]|{powers})"
     names, arrays = _names([path])
