@@ -26,13 +26,13 @@ from eventlake.contract import ContractIndex, parse_contract
 from eventlake.definitions import build_bundle
 from eventlake.errors import LakeError, TerminalError
 from eventlake.settings import Settings
+from eventlake_aws.definitions_store import CURRENT_KEY
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 TEMPLATE = CHECKOUT / "include" / "cloudformation" / "lake.yaml"
 STACK_TIMEOUT_SECONDS = 1800
 # CloudFormation takes a template of this size in the call; a larger one from S3 only
 LONGEST_INLINE_TEMPLATE = 51_200
-POINTER_KEY = "control/definitions/current.json"
 
 
 def deploy(
@@ -55,7 +55,7 @@ def deploy(
     key = f"control/definitions/{bundle_hash}.json"
     s3.put_object(Bucket=settings.lake_bucket, Key=key, Body=bundle)
     pointer = json.dumps({"key": key, "hash": bundle_hash}).encode()
-    s3.put_object(Bucket=settings.lake_bucket, Key=POINTER_KEY, Body=pointer)
+    s3.put_object(Bucket=settings.lake_bucket, Key=CURRENT_KEY, Body=pointer)
     return outcome
 
 
@@ -82,7 +82,7 @@ def require_a_lake_that_follows(
     The first deployment, and one that changes no definition, ask nobody.
     """
     try:
-        pointer = json.loads(s3.get_object(Bucket=settings.lake_bucket, Key=POINTER_KEY)["Body"].read())
+        pointer = json.loads(s3.get_object(Bucket=settings.lake_bucket, Key=CURRENT_KEY)["Body"].read())
     except ClientError as error:
         if error.response["Error"]["Code"] in ("NoSuchBucket", "NoSuchKey"):
             return
