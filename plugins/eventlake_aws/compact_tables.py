@@ -28,7 +28,7 @@ from eventlake.compaction import (
     plan_compaction,
 )
 from eventlake.errors import TerminalError
-from eventlake.leases import LeaseAnswer, lease_of_table
+from eventlake.leases import lease_of_table
 from eventlake.load_plan import adopt_or_open, load_id_prefix
 from eventlake.settings import ICEBERG_DATABASES, Settings
 from eventlake_aws import lease_store
@@ -71,14 +71,14 @@ def plan_and_store_compaction(
     plan = plan_of(tables_of(catalog, ICEBERG_DATABASES))
     if dry_run or not plan.entries:
         return _answer(papers, plan, ())
-    answers = lease_store.take_leases(clients, settings, _leases(plan.tables), compaction_id, now)
-    refused = [table for table in plan.tables if answers[lease_of_table(table)] is LeaseAnswer.REFUSED]
+    leases = _leases(plan.tables)
+    leased = lease_store.take_what_is_free(clients, settings, leases, compaction_id, now)
+    refused = [table for table in plan.tables if lease_of_table(table) in leased]
     # the bases are read again only now: from here on nobody else may move them
     plan = plan_of(table for table in plan.tables if table not in refused)
     if plan.entries:
         plan = CompactionPlan.from_json(papers.write_plan(compaction_id, plan.to_json()))
-    granted = {lease for lease, answer in answers.items() if answer is not LeaseAnswer.REFUSED}
-    for lease in sorted(granted - set(_leases(plan.tables))):
+    for lease in sorted(set(leases) - set(leased) - set(_leases(plan.tables))):
         lease_store.release_lease(clients, settings, lease, compaction_id)
     return _answer(papers, plan, refused)
 

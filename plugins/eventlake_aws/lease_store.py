@@ -56,6 +56,38 @@ def take_leases(
     return {name: take_lease(clients, settings, name, owner, now) for name in names}
 
 
+def take_what_is_free(
+    clients: Clients, settings: Settings, names: Iterable[str], owner: str, now: datetime
+) -> list[str]:
+    """Takes those that it can; answers which are in other hands."""
+    answers = take_leases(clients, settings, names, owner, now)
+    return [name for name, answer in answers.items() if answer is LeaseAnswer.REFUSED]
+
+
+def take_all_or_none(
+    clients: Clients, settings: Settings, names: Iterable[str], owner: str, now: datetime
+) -> list[str]:
+    """Takes all of them; or gives back what it took and answers which are in other hands.
+
+    Everybody asks in the same order and stops at the first refusal, so of many who want the same at once one gets it:
+    whoever has the last lease that anybody got waits for nobody.
+    """
+    wanted = sorted(set(names))
+    taken: list[str] = []
+    for name in wanted:
+        if take_lease(clients, settings, name, owner, now) is LeaseAnswer.REFUSED:
+            break
+        taken.append(name)
+    else:
+        return []
+    refused, *rest = wanted[len(taken) :]
+    for name in taken:
+        release_lease(clients, settings, name, owner)
+    now_epoch = int(now.timestamp())
+    leases = {name: read_lease(clients, settings, name) for name in rest}
+    return [refused, *(name for name, lease in leases.items() if ask(lease, owner, now_epoch) is LeaseAnswer.REFUSED)]
+
+
 def release_lease(clients: Clients, settings: Settings, name: str, owner: str) -> bool:
     """True when it was the owner's to give back."""
     try:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from eventlake.circuit_breaker import oldest_raw_landing, with_rejections
-from eventlake.leases import LeaseAnswer, lease_of_table
+from eventlake.leases import lease_of_table
 from eventlake.load_plan import ERRORS_AREA, Landing, LoadPlan, adopt_or_open, load_id_prefix, plan_load, tables_wanted
 from eventlake.settings import Settings
 from eventlake_aws import landing_list, lease_store, load_store
@@ -58,13 +58,13 @@ def plan_and_store_load(
     waiting = with_pairs(clients, settings, landing_list.waiting_landings(clients, settings, areas))
     definitions = current_definitions(clients, settings)
     tables = tables_wanted(waiting, definitions.contracted_pairs)
-    answers = lease_store.take_leases(clients, settings, map(lease_of_table, tables), load_id, now)
-    refused = {table for table in tables if answers[lease_of_table(table)] is LeaseAnswer.REFUSED}
-    if refused and needs_all:
-        leased = sorted(map(lease_of_table, refused))
-        release_all(clients, settings, set(answers) - set(leased), load_id)
+    leases = [lease_of_table(table) for table in tables]
+    take = lease_store.take_all_or_none if needs_all else lease_store.take_what_is_free
+    leased = take(clients, settings, leases, load_id, now)
+    if leased and needs_all:
         _LOG.info(json.dumps({"decision": "await_leases", "load_id": load_id, "leased": leased}))
         return {"nothing_to_do": True, "leased": leased}
+    refused = {table for table in tables if lease_of_table(table) in leased}
     # the bases are read only now: from here on nobody else may move them
     plan = plan_load(
         load_id,
@@ -81,8 +81,7 @@ def plan_and_store_load(
         plan = load_store.write_plan(clients, settings, _with_rejections(clients, settings, plan, now))
     else:
         count_load_ended(clients, settings)
-    unused = {lease for lease, answer in answers.items() if answer is not LeaseAnswer.REFUSED} - set(leases_of(plan))
-    release_all(clients, settings, unused, load_id)
+    release_all(clients, settings, set(leases) - set(leased) - set(leases_of(plan)), load_id)
     return _answer(load_store.papers(clients, settings), plan, is_adopted=False, refused=sorted(refused))
 
 

@@ -19,7 +19,7 @@ from pyiceberg.exceptions import NoSuchTableError
 
 from eventlake.circuit_breaker import names_without_stopped, without_stopped
 from eventlake.errors import TerminalError
-from eventlake.leases import LeaseAnswer, lease_of_table
+from eventlake.leases import lease_of_table
 from eventlake.load_plan import LoadPlan, adopt_or_open, load_id_prefix, table_of_type, type_of_table
 from eventlake.rebuild_plan import LoadedLanding, ShownName, days_that_fit, plan_rebuild, tables_of_rebuild
 from eventlake.settings import UNCONTRACTED_TABLE, Settings
@@ -27,7 +27,7 @@ from eventlake_aws import lease_store, load_store, rebuild_requests
 from eventlake_aws.clients import Clients
 from eventlake_aws.definitions_store import Definitions, current_definitions
 from eventlake_aws.iceberg_catalog import open_catalog
-from eventlake_aws.load_steps import base_snapshots, leases_of, release_all
+from eventlake_aws.load_steps import base_snapshots, leases_of
 from eventlake_aws.loaded_landings import loaded_landings
 from eventlake_aws.row_filters import all_of, one_of
 from eventlake_aws.stopped_tables import stopped_tables
@@ -131,10 +131,8 @@ def _opened(
     tables = tables_of_rebuild(sources.landings, sources.days, pairs, sources.shown)
     leases = [lease_of_table(table) for table in tables]
     if not dry_run:
-        answers = lease_store.take_leases(clients, settings, leases, load_id, now)
-        refused = [lease for lease in leases if answers[lease] is LeaseAnswer.REFUSED]
+        refused = lease_store.take_all_or_none(clients, settings, leases, load_id, now)
         if refused:
-            release_all(clients, settings, set(leases) - set(refused), load_id)
             _LOG.info(json.dumps({"decision": "await_leases", "load_id": load_id, "leased": refused}))
             return {"nothing_to_do": True, "leased": refused}
     # the bases are read only now: from here on nobody else may move them

@@ -16,7 +16,7 @@ from typing import Any
 
 from eventlake.circuit_breaker import with_rejections_of
 from eventlake.errors import TerminalError
-from eventlake.leases import LeaseAnswer, lease_of_table
+from eventlake.leases import lease_of_table
 from eventlake.load_plan import Landing, LoadKind, LoadPlan, adopt_or_open, load_id_prefix, plan_load, tables_wanted
 from eventlake.release import Release, ReleaseAction
 from eventlake.settings import Settings
@@ -25,7 +25,7 @@ from eventlake_aws.clients import Clients
 from eventlake_aws.control_tables import RELEASES, append_rows, read_rows
 from eventlake_aws.definitions_store import current_definitions
 from eventlake_aws.iceberg_catalog import open_catalog
-from eventlake_aws.load_steps import base_snapshots, leases_of, release_all, with_pairs
+from eventlake_aws.load_steps import base_snapshots, leases_of, with_pairs
 from eventlake_aws.row_filters import equals
 
 _LOG = logging.getLogger(__name__)
@@ -94,9 +94,7 @@ def _opened(
     landings = with_pairs(clients, settings, held)
     tables = tables_wanted(landings, definitions.contracted_pairs)
     leases = [lease_of_table(table) for table in tables]
-    answers = lease_store.take_leases(clients, settings, leases, release_id, now)
-    if refused := [lease for lease in leases if answers[lease] is LeaseAnswer.REFUSED]:
-        release_all(clients, settings, set(leases) - set(refused), release_id)
+    if refused := lease_store.take_all_or_none(clients, settings, leases, release_id, now):
         _LOG.info(json.dumps({"decision": "await_leases", "load_id": release_id, "leased": refused}))
         return {"nothing_to_do": True, "leased": refused}
     # the bases are read only now: from here on nobody else may move them

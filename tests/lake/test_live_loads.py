@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -242,6 +244,30 @@ def test_leases(lake: Lake) -> None:
     assert take(lake.clients, lake.settings, "type#a", "two", NOW.replace(hour=12)) is LeaseAnswer.TAKEN
     assert not lease_store.release_lease(lake.clients, lake.settings, "type#a", "one")
     assert lease_store.release_lease(lake.clients, lake.settings, "type#a", "two")
+
+
+def test_of_many_who_want_the_same_leases_at_once_one_gets_all_and_the_others_none(lake: Lake) -> None:
+    """As the runs of a backfill do when a writer gives its leases back: if all of them could be refused, they would
+    wake each other in vain."""
+    names = [f"type#{letter}" for letter in "abcdefgh"]
+    owners = [f"close_day-{number}" for number in range(6)]
+    start = Barrier(len(owners))
+
+    def ask(owner: str) -> bool:
+        start.wait()
+        return not lease_store.take_all_or_none(lake.clients, lake.settings, reversed(names), owner, NOW)
+
+    with ThreadPoolExecutor(len(owners)) as pool:
+        for _ in range(10):
+            got = dict(zip(owners, pool.map(ask, owners), strict=True))
+            held = {name: lease_store.read_lease(lake.clients, lake.settings, name) for name in names}
+            holders = {lease.owner for lease in held.values() if lease is not None}
+            assert holders == {owner for owner, has_all in got.items() if has_all}, held
+            (winner,) = holders
+            # and who comes later is told of all that it has to wait for
+            assert lease_store.take_all_or_none(lake.clients, lake.settings, names, "later", NOW) == names
+            for name in names:
+                lease_store.release_lease(lake.clients, lake.settings, name, winner)
 
 
 def test_abandoning_frees_the_leases(lake: Lake) -> None:
