@@ -6,8 +6,9 @@ Beside that it keeps the tables fit: past days in many small files are written a
 window expire, orphaned files go.
 
 This is the DAG to backfill: thirty days in the Backfill dialog are thirty runs, and each derives its day anew from raw,
-under the contracts and suites in force, as mode `recompute` does. Only rows that differ move. Runs that ask at about
-the same time are served by one job. A day that has been closed has a run already: reprocess behaviour `completed`.
+under the contracts and suites in force, as mode `recompute` does. Only rows that differ move. A day that has been
+closed has a run already: choose "All Runs". Runs that ask at about the same time are served by one job: set "Max Active
+Runs" to 10, as with the 1 that the dialog starts with each day is a job of its own. The same from the command line:
 
     airflow backfill create --dag-id close_day --from-date 2026-10-22 --to-date 2026-11-20 \\
       --reprocess-behavior completed --max-active-runs 10
@@ -28,7 +29,8 @@ balances everything that was received before it was triggered, and closes nothin
 ### If it fails
 `await_watermark`: the stream or Firehose is behind, docs/runbooks/stream-lag.md. `balance_books`: its message names the
 records and the station that lost them, docs/runbooks/books-differ.md. `require_quality`: a table was held,
-docs/runbooks/load-held.md. `plan_load` and `plan_rebuild` wait while another writer has one of their tables.
+docs/runbooks/load-held.md. `plan_load`, `plan_rebuild` and `plan_rollups` wait while another writer has one of their
+tables, without a worker.
 `stage_compaction`, `publish_compaction`, `tidy_tables`: readers are not concerned; the next day tries again. A day that
 only looks wrong fails nothing and alerts, docs/runbooks/day-looks-wrong.md.
 
@@ -54,7 +56,7 @@ from eventlake_airflow.defaults import Area, Tier, lake_dag
 from eventlake_airflow.load_alerts import tell_load, tell_rebuild, tell_rollups
 from eventlake_airflow.load_tasks import plan_whole_load, publish_load, require_quality, stage_load
 from eventlake_airflow.rebuild_tasks import plan_day_again, publish_rebuild
-from eventlake_airflow.rollup_tasks import plan_rollups, publish_rollups, stage_rollups
+from eventlake_airflow.rollup_tasks import plan_all_rollups, publish_rollups, stage_rollups
 from eventlake_airflow.schedules import SCHEDULES, every
 from eventlake_airflow.upkeep_tasks import plan_compaction, publish_compaction, stage_compaction, tidy_tables
 
@@ -66,7 +68,8 @@ from eventlake_airflow.upkeep_tasks import plan_compaction, publish_compaction, 
     **lake_dag(
         Tier.DATA_LATE,
         [Area.TABLES, Area.BOOKS],
-        max_active_runs=3,
+        # the dialog offers a backfill no more than this
+        max_active_runs=10,
         dagrun_timeout=timedelta(hours=12),
         late_after=timedelta(hours=4),
     ),
@@ -85,9 +88,9 @@ def close_day() -> None:
     rebuilt = publish_rebuild(rebuild.output, staged_rebuild.output)
     told_rebuild = tell_rebuild(rebuilt)
     compared = check_day(day)
-    rollups = plan_rollups()
-    staged_rollups = stage_rollups(rollups)
-    rolled_up = publish_rollups(rollups, staged_rollups.output)
+    rollups = plan_all_rollups()
+    staged_rollups = stage_rollups(rollups.output)
+    rolled_up = publish_rollups(rollups.output, staged_rollups.output)
     told_rollups = tell_rollups(rolled_up)
     books = balance_books(day["day"], watermark.output)
     closed = mark_closed(day, watermark.output, books)

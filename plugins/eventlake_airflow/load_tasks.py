@@ -141,6 +141,7 @@ def require_quality(*outcomes: dict[str, Any] | None) -> None:
     It takes nothing from `plan_load` directly: a short circuit skips its direct followers, whatever their trigger rule.
     """
     from eventlake_aws.load_steps import abandon_load
+    from eventlake_aws.rollups import abandon_rollups
 
     context = get_current_context()
     run = context["dag_run"]
@@ -148,6 +149,9 @@ def require_quality(*outcomes: dict[str, Any] | None) -> None:
     for plan in (context["ti"].xcom_pull(task_ids=task_id) for task_id in PLANNING_TASKS):
         if plan is not None and plan["load_id"] not in {outcome["load_id"] for outcome in ended}:
             abandon_load(aws_clients(), SETTINGS, load_id=plan["load_id"])
+    rollups = context["ti"].xcom_pull(task_ids="plan_rollups")
+    if rollups is not None and rollups["rollup_run_id"] not in {outcome["load_id"] for outcome in ended}:
+        abandon_rollups(aws_clients(), SETTINGS, rollup_run_id=rollups["rollup_run_id"])
     trouble: dict[str, list[str]] = {}
     for outcome in ended:
         is_rebuild = outcome.get("kind") == LoadKind.REBUILD

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import TriggerRule, get_current_context, task
+from airflow.sdk import Context, TriggerRule, get_current_context, task
+from airflow.sdk.exceptions import AirflowSkipException
 
 from eventlake.load_alerts import ROLLUP
 from eventlake_airflow.load_tasks import aws_clients, now
 from eventlake_airflow.notes import note
-from eventlake_airflow.operators import StageJob
+from eventlake_airflow.operators import PlanUnderLeases, StageJob
 from eventlake_airflow.published_assets import PUBLISHED_TABLES, announce_published
 from eventlake_airflow.schedules import SETTINGS
 
@@ -26,6 +27,24 @@ def plan_rollups() -> dict[str, Any] | None:
     run = get_current_context()["dag_run"]
     planned = plan(aws_clients(), SETTINGS, dag_id=run.dag_id, run_id=run.run_id, now=now())
     return None if planned["nothing_to_do"] else planned
+
+
+def plan_all_rollups() -> PlanUnderLeases:
+    """As `plan_rollups`, but what another run is rebuilding is waited for, and not left to the next run: that run may
+    have looked before this one published."""
+
+    def plan(context: Context, is_first: bool) -> dict[str, Any]:
+        from eventlake_aws.rollups import plan_rollups as plan_and_store
+
+        run = context["dag_run"]
+        planned = plan_and_store(
+            aws_clients(), SETTINGS, dag_id=run.dag_id, run_id=run.run_id, now=now(), needs_all=True
+        )
+        if planned["nothing_to_do"] and not planned["leased"]:
+            raise AirflowSkipException("no rollup is out of date")
+        return planned
+
+    return PlanUnderLeases(task_id="plan_rollups", plan=plan, trigger_rule=TriggerRule.NONE_FAILED)
 
 
 def stage_rollups(plan: Any) -> StageJob:

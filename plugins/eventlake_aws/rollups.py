@@ -19,7 +19,7 @@ from pyiceberg.table.snapshots import Snapshot
 
 from eventlake.definitions import Rollup, parse_rollup
 from eventlake.errors import TerminalError
-from eventlake.leases import LeaseAnswer, lease_of_table
+from eventlake.leases import lease_of_table
 from eventlake.load_plan import adopt_or_open, load_id_prefix
 from eventlake.rollup_plan import (
     DataFile,
@@ -51,8 +51,14 @@ SOURCES_PROPERTY = "eventlake.sources"
 ROLLUP_RUN_ID_PROPERTY = "eventlake.rollup_run_id"
 
 
-def plan_rollups(clients: Clients, settings: Settings, *, dag_id: str, run_id: str, now: datetime) -> dict[str, Any]:
-    """Writes down every date of every rollup that is out of date, or adopts what a former try wrote."""
+def plan_rollups(
+    clients: Clients, settings: Settings, *, dag_id: str, run_id: str, now: datetime, needs_all: bool = False
+) -> dict[str, Any]:
+    """Writes down every date of every rollup that is out of date, or adopts what a former try wrote.
+
+    A rollup that another run is rebuilding is left to the next one. With `needs_all` nothing is planned then, and the
+    leases to wait for are answered: what that run saw may be older than what this one has published.
+    """
     papers = Papers(clients, settings, ROLLUPS_PREFIX)
     rollup_run_id, is_adopted = adopt_or_open(dag_id, run_id, papers.known(load_id_prefix(dag_id, run_id)))
     if is_adopted:
@@ -61,20 +67,29 @@ def plan_rollups(clients: Clients, settings: Settings, *, dag_id: str, run_id: s
         return _answer(papers, plan)
     definitions = current_definitions(clients, settings)
     catalog = open_catalog(settings)
-    entries: list[RollupEntry] = []
-    for name, sql in sorted(definitions.rollups.items()):
-        lease = lease_of_table(f"{ROLLUPS_DATABASE}.{name}")
-        if lease_store.take_lease(clients, settings, lease, rollup_run_id, now) is LeaseAnswer.REFUSED:
-            continue
-        entry = _out_of_date(catalog, parse_rollup(name, sql))
-        if entry is None:
-            lease_store.release_lease(clients, settings, lease, rollup_run_id)
-        else:
-            entries.append(entry)
-    plan = RollupPlan(rollup_run_id, now.isoformat(), definitions.key, tuple(entries))
+    rollups = [parse_rollup(name, sql) for name, sql in sorted(definitions.rollups.items())]
+    wanted = {_lease_of(rollup): rollup for rollup in rollups if _out_of_date(catalog, rollup) is not None}
+    take = lease_store.take_all_or_none if needs_all else lease_store.take_what_is_free
+    leased = take(clients, settings, wanted, rollup_run_id, now)
+    if leased and needs_all:
+        _LOG.info(json.dumps({"decision": "await_leases", "rollup_run_id": rollup_run_id, "leased": leased}))
+        return {"nothing_to_do": True, "leased": leased}
+    # looked at again only now: from here on nobody else may rebuild them
+    entries = [_out_of_date(catalog, rollup) for lease, rollup in wanted.items() if lease not in leased]
+    out_of_date = tuple(entry for entry in entries if entry is not None)
+    plan = RollupPlan(rollup_run_id, now.isoformat(), definitions.key, out_of_date)
     if plan.rollups:
         plan = RollupPlan.from_json(papers.write_plan(rollup_run_id, plan.to_json()))
+    for lease in sorted(set(wanted) - set(leased) - set(_leases(plan))):
+        lease_store.release_lease(clients, settings, lease, rollup_run_id)
     return _answer(papers, plan)
+
+
+def abandon_rollups(clients: Clients, settings: Settings, *, rollup_run_id: str) -> None:
+    """Frees the leases of rollups whose job failed for good, so that the next run need not wait for their expiry."""
+    plan = RollupPlan.from_json(Papers(clients, settings, ROLLUPS_PREFIX).read_plan(rollup_run_id))
+    for lease in _leases(plan):
+        lease_store.release_lease(clients, settings, lease, rollup_run_id)
 
 
 def publish_rollups(
@@ -221,6 +236,10 @@ def _load(catalog: GlueCatalog, name: str) -> Table | None:
         return None
 
 
+def _lease_of(rollup: Rollup) -> str:
+    return lease_of_table(f"{ROLLUPS_DATABASE}.{rollup.name}")
+
+
 def _leases(plan: RollupPlan) -> list[str]:
     return [lease_of_table(entry.table) for entry in plan.rollups]
 
@@ -241,4 +260,5 @@ def _answer(papers: Papers, plan: RollupPlan) -> dict[str, Any]:
         "rollups": len(plan.rollups),
         "dates": sum(len(entry.dates) for entry in plan.rollups),
         "nothing_to_do": not plan.rollups,
+        "leased": [],
     }

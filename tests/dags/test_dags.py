@@ -19,6 +19,7 @@ from airflow.timetables.simple import NullTimetable
 
 from eventlake_airflow.defaults import DEFAULT_ARGS, OWNER, Area, Tier
 from eventlake_airflow.load_alerts import TELLING_RETRIES
+from eventlake_airflow.operators import PlanUnderLeases
 
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = ROOT / "dags"
@@ -278,6 +279,13 @@ def test_rollups_catch_up_even_when_nothing_is_loaded(dags: dict[str, Any]) -> N
     """A run that died between publish and rollup is healed by the next one, whether it loads or not."""
     for dag_id in ("load_events", "close_day"):
         assert dags[dag_id].get_task("plan_rollups").trigger_rule == "none_failed"
+
+
+def test_a_day_waits_for_whoever_writes_what_it_needs(dags: dict[str, Any]) -> None:
+    """The hourly load leaves to the next hour what another run has; a closed day must not be without it."""
+    for task_id in ("plan_load", "plan_rebuild", "plan_rollups"):
+        assert isinstance(dags["close_day"].get_task(task_id), PlanUnderLeases), task_id
+    assert not isinstance(dags["load_events"].get_task("plan_rollups"), PlanUnderLeases)
 
 
 def test_no_task_is_timed_out_while_it_may_still_wait(dags: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
 import eventlake_aws.load_steps
+import eventlake_aws.rollups
 from eventlake.alerting import Severity
 from eventlake.errors import TerminalError
 from eventlake_airflow import load_tasks
@@ -42,39 +43,49 @@ class FakeInstance:
 
     task_id, dag_id, run_id = "require_quality", "load_events", "run"
 
-    def __init__(self, states: dict[str, str], plan: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, states: dict[str, str], plan: dict[str, Any] | None = None, rollups: dict[str, Any] | None = None
+    ) -> None:
         self.states = states
-        self.plan = plan
+        self.planned = {"plan_load": plan, "plan_rollups": rollups}
 
     def get_task_states(self, dag_id: str, run_ids: list[str]) -> dict[str, dict[str, str]]:
         return {"run": self.states}
 
     def xcom_pull(self, task_ids: str) -> Any:
-        return self.plan if task_ids == "plan_load" else None
+        return self.planned.get(task_ids)
 
 
 class Gate:
     """Runs the gate on faked neighbours and remembers what it noted and abandoned."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, states: dict[str, str], plan: dict[str, Any] | None) -> None:
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        states: dict[str, str],
+        plan: dict[str, Any] | None,
+        rollups: dict[str, Any] | None = None,
+    ) -> None:
         self.abandoned: list[str] = []
         self.notes: list[str] = []
         run = SimpleNamespace(dag_id="load_events", run_id="run")
-        context = {"ti": FakeInstance(states, plan), "dag_run": run}
+        context = {"ti": FakeInstance(states, plan, rollups), "dag_run": run}
         monkeypatch.setattr(load_tasks, "get_current_context", lambda: context)
         monkeypatch.setattr(load_tasks, "aws_clients", lambda: None)
         monkeypatch.setattr(load_tasks, "note", self.notes.append)
         monkeypatch.setattr(eventlake_aws.load_steps, "abandon_load", self._abandon)
+        monkeypatch.setattr(eventlake_aws.rollups, "abandon_rollups", self._abandon)
 
-    def _abandon(self, clients: Any, settings: Any, *, load_id: str) -> None:
-        self.abandoned.append(load_id)
+    def _abandon(self, clients: Any, settings: Any, **named: str) -> None:
+        self.abandoned += named.values()
 
     def pass_through(self, outcome: Any, rolled_up: Any = None) -> None:
         require_quality.function(outcome, rolled_up)
 
 
 def test_the_gate_opens_when_all_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
-    gate = Gate(monkeypatch, {"publish_load": "success", "require_quality": "running"}, {"load_id": OUTCOME["load_id"]})
+    states, planned = {"publish_load": "success", "require_quality": "running"}, {"load_id": OUTCOME["load_id"]}
+    gate = Gate(monkeypatch, states, planned, {"rollup_run_id": "rollups-1"})
     gate.pass_through(OUTCOME, OUTCOME | {"load_id": "rollups-1"})
     assert gate.abandoned == []
 
@@ -99,6 +110,14 @@ def test_a_failed_task_closes_the_gate_and_frees_the_load(monkeypatch: pytest.Mo
         gate.pass_through(None)
     assert gate.abandoned == ["load-1"]
     assert gate.notes == ["Red: failed tasks stage_load."]
+
+
+def test_a_failed_rollup_frees_the_rollups(monkeypatch: pytest.MonkeyPatch) -> None:
+    states = {"stage_rollups": "failed", "publish_rollups": "upstream_failed"}
+    gate = Gate(monkeypatch, states, {"load_id": OUTCOME["load_id"]}, {"rollup_run_id": "rollups-1"})
+    with pytest.raises(TerminalError, match="failed tasks stage_rollups"):
+        gate.pass_through(OUTCOME)
+    assert gate.abandoned == ["rollups-1"]
 
 
 def test_a_rebuild_that_somebody_overtook_closes_the_gate_and_a_load_does_not(monkeypatch: pytest.MonkeyPatch) -> None:

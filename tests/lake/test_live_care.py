@@ -24,7 +24,13 @@ from eventlake_aws.control_tables import VALIDATIONS
 from eventlake_aws.publish import JOB_RUN_ID_PROPERTY, main_snapshot_id
 from eventlake_aws.quarantine_rows import append_quarantine, open_identities, resolve_loaded
 from eventlake_aws.retention_audit import audit_lifecycle
-from eventlake_aws.rollups import ROLLUP_RUN_ID_PROPERTY, SOURCES_PROPERTY, plan_rollups, publish_rollups
+from eventlake_aws.rollups import (
+    ROLLUP_RUN_ID_PROPERTY,
+    SOURCES_PROPERTY,
+    abandon_rollups,
+    plan_rollups,
+    publish_rollups,
+)
 from eventlake_aws.row_filters import equals
 from eventlake_aws.sweep import sweep_landings
 
@@ -107,6 +113,28 @@ def test_a_rollup_rebuilds_the_dates_that_changed_since(lake: Lake) -> None:
     assert rollup_dates(lake, "run-2")[1] == []
     lake.publish_directly(TABLE, [Sent("uuid-2", 102, day="2026-11-19")])
     assert rollup_dates(lake, "run-3")[1] == ["2026-11-19"]
+
+
+def test_what_another_run_rebuilds_is_left_to_it_or_waited_for(lake: Lake) -> None:
+    """That run may have looked before this one published: a day is closed with rollups that show it."""
+    # given: a run that rebuilds, and rows that came after it had looked
+    lake.define({}, {"payments_daily": ROLLUP})
+    lake.publish_directly(TABLE, [PAYMENT])
+    plan, _ = rollup_dates(lake, "run-1")
+    lake.publish_directly(TABLE, [Sent("uuid-2", 102, day="2026-11-19")])
+    of_day = {"dag_id": "close_day", "run_id": "run-2", "now": NOW, "needs_all": True}
+    # when
+    assert rollup_dates(lake, "run-2")[0]["nothing_to_do"]
+    answer = plan_rollups(lake.clients, lake.settings, **of_day)
+    assert answer == {"nothing_to_do": True, "leased": ["rollup#payments_daily"]}
+    # then
+    rolled_up(lake, plan)
+    answer = plan_rollups(lake.clients, lake.settings, **of_day)
+    assert (answer["leased"], answer["dates"]) == ([], 1)
+    # and a run that failed for good keeps nobody waiting
+    assert plan_rollups(lake.clients, lake.settings, **of_day | {"run_id": "run-3"})["leased"]
+    abandon_rollups(lake.clients, lake.settings, rollup_run_id=answer["rollup_run_id"])
+    assert plan_rollups(lake.clients, lake.settings, **of_day | {"run_id": "run-3"})["dates"] == 1
 
 
 def test_a_rollup_that_misremembers_its_sources_is_held(lake: Lake) -> None:
