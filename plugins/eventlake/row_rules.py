@@ -8,7 +8,7 @@ How both engines have to read a rule:
   only where the object that holds it is there. A keyword judges values of its own type only; `type` finds the others.
 * `type`: `integer` is a number written without fraction and exponent, within 64 bits (1.0 and 1e2 are none); `number`
   has a finite double; a boolean is no number, a number in a string is a string. Should an object repeat a name, `type`
-  looks at every occurrence of it; all other keywords see the last one.
+  looks at every occurrence of it, be an earlier number finite or not; all other keywords see the last one.
 * an argument that is an int or a Decimal is compared exactly; a float means that the nearest doubles are compared.
 * `decimal` [precision, scale]: the value itself fits, zeros at its end aside; nothing is rounded.
 * lengths count code points; `pattern` and `format` are searched as patterns.python_pattern / java_pattern say.
@@ -242,9 +242,10 @@ def _is_broken(rule: RowRule, event: Mapping[str, Any]) -> bool:
             isinstance(holder, dict) and holder.get(rule.path[-1]) is None for holder in _values(event, rule.path[:-1])
         )
     if rule.keyword == "type":
-        # an earlier value of a repeated name has to be readable, too; as a text, everything is
-        every = rule.argument != "string"
-        return not all(is_of_type(value, rule.argument) for value in _values(event, rule.path, every_occurrence=every))
+        return not (
+            all(is_of_type(value, rule.argument) for value in _values(event, rule.path))
+            and all(_is_readable_as(value, rule.argument) for value in _values(event, rule.path, every_occurrence=True))
+        )
     if rule.keyword == "compare":
         return not all(_compares(value, rule.argument, event) for value in _values(event, rule.path))
     judge = _JUDGES[rule.keyword]
@@ -301,6 +302,17 @@ def is_of_type(value: Any, kind: str) -> bool:
             return value is None or isinstance(value, Mapping)
         case _:
             return value is None or isinstance(value, list)
+
+
+def _is_readable_as(value: Any, kind: str) -> bool:
+    """Whether a parser that wants this kind takes the value, be it replaced by a later one: anything can be a text."""
+    match kind:
+        case "string":
+            return True
+        case "number":
+            return value is None or _is_number(value)
+        case _:
+            return is_of_type(value, kind)
 
 
 def _is_integer(value: Any) -> bool:

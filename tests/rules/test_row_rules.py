@@ -125,6 +125,11 @@ def test_of_a_repeated_name_the_last_counts_but_every_type_has_to_be_right() -> 
     assert broken_names(properties, '{"count": 10, "count": 1}') == []
     assert broken_names(properties, '{"count": 1, "count": 10}') == ["count.maximum"]
     assert broken_names(properties, '{"count": "1", "count": 1}') == ["count.type"]
+    # a number without a double is readable, it is only none that can be kept
+    properties = {"ratio": {"type": "number"}}
+    assert broken_names(properties, '{"ratio": 1e400, "ratio": 1}') == []
+    assert broken_names(properties, '{"ratio": 1, "ratio": 1e400}') == ["ratio.type"]
+    assert broken_names(properties, '{"ratio": "1", "ratio": 1}') == ["ratio.type"]
 
 
 def test_of_a_repeated_text_only_the_last_counts() -> None:

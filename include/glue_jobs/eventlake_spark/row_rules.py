@@ -6,8 +6,9 @@ further than the first object of a line. Does not belong here: why a line is bad
 
 That is judged in two steps, because the exact one parses the line again. A text is suspected where it reads like
 another token of JSON, an exact number where its name is followed by anything but plain digits; only then the field is
-looked at as it was written. There, of a name that one object repeats, the first value is found and not the last: a
-text that reads like a number is then judged by it.
+looked at as it was written. There, of a name that one object repeats, the first value is found and not the last. So a
+suspected line of which such an object repeats a name is bad, whatever the reference says: what that would take ends in
+quarantine as `engines_disagree`, and nothing that it refuses reaches a table.
 """
 
 from __future__ import annotations
@@ -235,6 +236,7 @@ def _any_wrong_text(paths: list[Path]) -> str:
     huge = rf'"(?:{names})"\s*:\s*-?[0-9]+(?:\.[0-9]*)?[eE]\+?[0-9]{{3,}}'
     shown = ", ".join(_texts_at(path) for path in paths)
     wrong.append(f"""(contains(concat_ws('\\n', '', {shown}), '\\n"') AND value RLIKE {text(huge)})""")
+    wrong += _repeated_names(paths)
     return f"({_shows_token(shown)} AND ({' OR '.join(wrong)}))"
 
 
@@ -264,6 +266,7 @@ def _any_wrong_exact_number(paths: list[Path], shapes: Shapes) -> str:
             # digits beyond those that are read: rather quarantined than rounded
             there = _somewhere(path, lambda value: f"{value} IS NOT NULL")
             wrong.append(f"(value RLIKE {text(_lossy_number(path, shapes))} AND ({there}))")
+    wrong += _repeated_names(paths)
     has_escaped_name = f"contains(value, {text(_ESCAPE)}) AND value RLIKE {text(_ESCAPED_NAME)}"
     suspected = " OR ".join([*_suspicions_of_numbers(paths, shapes), f"({has_escaped_name})"])
     return f"(({suspected}) AND ({' OR '.join(wrong)}))"
@@ -337,6 +340,29 @@ def _token(
         return of_array(array)
     item = f"x{depth}"
     return f"exists(from_json({array}, 'array<string>'), {item} -> {_token(rest, of_value, of_array, item, depth + 1)})"
+
+
+def _repeated_names(paths: list[Path]) -> Iterator[str]:
+    """Whether an object on the way to one of the values repeats a name: only the first value of it would be judged."""
+    holders = dict.fromkeys(path[:length] for path in paths for length, part in enumerate(path) if part != EACH_ITEM)
+    plain = [f"json_object_keys({_object('value', holder)})" for holder in holders if EACH_ITEM not in holder]
+    if plain:
+        yield f"exists(array({', '.join(plain)}), k -> size(k) > size(array_distinct(k)))"
+    yield from (_repeated_name_in_items("value", holder) for holder in holders if EACH_ITEM in holder)
+
+
+def _repeated_name_in_items(base: str, holder: Path, depth: int = 0) -> str:
+    place, item = holder.index(EACH_ITEM), f"x{depth}"
+    rest = holder[place + 1 :]
+    if EACH_ITEM in rest:
+        inner = _repeated_name_in_items(item, rest, depth + 1)
+    else:
+        inner = f"exists(array(json_object_keys({_object(item, rest)})), k -> size(k) > size(array_distinct(k)))"
+    return f"exists(from_json({_written(base, holder[:place])}, 'array<string>'), {item} -> {inner})"
+
+
+def _object(base: str, path: Path) -> str:
+    return _written(base, path) if path else base
 
 
 def _first_sign(place: str) -> str:
