@@ -20,11 +20,14 @@ from eventlake.settings import SPARK_CATALOG, Settings
 Answer = TypeVar("Answer")
 
 _COMMIT_ATTEMPTS = 8
+# Arrow's own 1 s to connect and 3 s without a byte are too few where thirty runs of a backfill share a machine
+_CONNECT_SECONDS, _SILENT_SECONDS = 20.0, 60.0
 
 
 def open_catalog(settings: Settings) -> GlueCatalog:
     """boto3 reads AWS_ENDPOINT_URL by itself, Arrow's file system does not: so it is handed over when it is set."""
-    properties = {"s3.region": settings.region, "warehouse": settings.warehouse_uri}
+    properties: dict[str, Any] = {"s3.region": settings.region, "warehouse": settings.warehouse_uri}
+    properties |= {"s3.connect-timeout": _CONNECT_SECONDS, "s3.request-timeout": _SILENT_SECONDS}
     endpoint = os.environ.get("AWS_ENDPOINT_URL")
     if endpoint:
         properties["s3.endpoint"] = endpoint
