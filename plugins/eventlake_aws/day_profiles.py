@@ -1,6 +1,7 @@
 """An event day of each table in numbers, kept in tables of control, and what the rules find in it.
 
-A day is counted once when it is closed, so that a baseline of weeks costs a few rows to read.
+A day is counted when it is closed, and again when a run of it finds other rows, so that a baseline of weeks costs a few
+rows to read.
 
 Belongs here: counting what readers see of a day, reading earlier profiles, writing both down. Does not belong here: the
 rules (`eventlake.day_checks`, `producer_rates`, `references`), looking for what rows refer to (`day_references`).
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
@@ -33,6 +35,7 @@ from eventlake_aws.control_tables import (
     DAY_REFERENCES,
     PRODUCER_RATES,
     append_rows,
+    arrow_schema,
     read_rows,
 )
 from eventlake_aws.day_references import earlier_references, follow, references_of, row_of
@@ -44,12 +47,13 @@ from eventlake_aws.table_census import event_tables
 
 _LOG = logging.getLogger(__name__)
 _THREADS = 4
+_TIMES = ("checked_at", "written_at")
 # a sender that tries again does so within hours; to look further would read more than the day is worth
 _NEIGHBOUR_DAYS = 2
 
 
 def check_day(clients: Clients, settings: Settings, *, day: date, run_id: str, now: datetime) -> list[Finding]:
-    """Counts the day, compares it with earlier ones, and keeps both, once a run."""
+    """Counts the day, compares it with earlier ones, and keeps both."""
     catalog = open_catalog(settings)
     earlier = _earlier_profiles(catalog, settings, day)
     tables = event_tables(catalog)
@@ -137,9 +141,23 @@ def _weekdays(day: date) -> list[str]:
 
 
 def _keep(catalog: GlueCatalog, settings: Settings, name: str, run_id: str, rows: list[dict[str, Any]]) -> None:
-    """A former try may have written them: then they are there, all in one commit or none."""
-    if rows and not read_rows(catalog, settings, name, equals("run_id", run_id), ("run_id",)):
+    """Once, however often a run tries; anew when it differs: a backfill runs the run again that closed the day."""
+    before = read_rows(catalog, settings, name, equals("run_id", run_id))
+    newest = max((_time_of(row) for row in before), default=None)
+    last = [row for row in before if _time_of(row) == newest]
+    as_kept = pa.Table.from_pylist(rows, schema=arrow_schema(name)).to_pylist()
+    if rows and _facts(as_kept) != _facts(last):
         append_rows(catalog, settings, name, rows)
+
+
+def _time_of(row: Mapping[str, Any]) -> datetime:
+    """When it was written: all rows of one commit have the same."""
+    time: datetime = next(value for name, value in row.items() if name in _TIMES)
+    return time
+
+
+def _facts(rows: Iterable[Mapping[str, Any]]) -> set[frozenset[tuple[str, Any]]]:
+    return {frozenset((name, value) for name, value in row.items() if name not in _TIMES) for row in rows}
 
 
 def _profile_row(profile: DayProfile, run_id: str, now: datetime) -> dict[str, Any]:

@@ -54,6 +54,22 @@ def test_a_day_is_compared_with_its_earlier_weeks(lake: Lake) -> None:
     assert kept["expected"] == "about 50, as in these hours of 4 earlier weeks"
 
 
+def test_a_day_that_has_changed_is_counted_again_by_the_same_run(lake: Lake) -> None:
+    """A backfill clears the run that closed the day: what later weeks are compared with is the day as it is now."""
+    lake.define({})
+
+    def count(hours: int) -> list[int]:
+        now = NOW + timedelta(hours=hours)
+        check_day(lake.clients, lake.settings, day=DAY, run_id="close-1", now=now)
+        return [row["rows"] for row in sorted(rows(lake, DAY_PROFILES), key=lambda row: row["written_at"])]
+
+    publish(lake, DAY, 2)
+    assert count(0) == [2]
+    lake.publish_directly(TABLE, [Sent(f"more-{number}", number) for number in range(3)])
+    assert count(1) == [2, 5]
+    assert count(2) == [2, 5]
+
+
 def test_a_uuid_on_two_days_is_told_and_a_day_that_looks_right_closes_it(lake: Lake) -> None:
     lake.define({})
     lake.publish_directly(TABLE, [Sent("same", 1, day="2026-11-20"), Sent("other", 2, day="2026-11-20")])
