@@ -8,7 +8,8 @@ How both engines have to read a rule:
   only where the object that holds it is there. A keyword judges values of its own type only; `type` finds the others.
 * `type`: `integer` is a number written without fraction and exponent, within 64 bits (1.0 and 1e2 are none); `number`
   has a finite double; a boolean is no number, a number in a string is a string. Should an object repeat a name, `type`
-  looks at every occurrence of it, be an earlier number finite or not; all other keywords see the last one.
+  looks at every occurrence of it, be an earlier number finite or not, unless the last is null; all other keywords see
+  the last one.
 * an argument that is an int or a Decimal is compared exactly; a float means that the nearest doubles are compared.
 * `decimal` [precision, scale]: the value itself fits, zeros at its end aside; nothing is rounded.
 * lengths count code points; `pattern` and `format` are searched as patterns.python_pattern / java_pattern say.
@@ -280,7 +281,7 @@ def _values(value: Any, path: Path, *, every_occurrence: bool = False) -> Iterat
         for item in value if isinstance(value, list) else ():
             yield from _values(item, path[1:], every_occurrence=every_occurrence)
     elif isinstance(value, Mapping):
-        if every_occurrence and isinstance(value, RepeatedNames):
+        if every_occurrence and isinstance(value, RepeatedNames) and value.get(path[0]) is not None:
             for name, earlier in value.earlier:
                 if name == path[0]:
                     yield from _values(earlier, path[1:], every_occurrence=True)

@@ -125,6 +125,8 @@ def test_of_a_repeated_name_the_last_counts_but_every_type_has_to_be_right() -> 
     assert broken_names(properties, '{"count": 10, "count": 1}') == []
     assert broken_names(properties, '{"count": 1, "count": 10}') == ["count.maximum"]
     assert broken_names(properties, '{"count": "1", "count": 1}') == ["count.type"]
+    # what is replaced by null is missing
+    assert broken_names(properties, '{"count": "1", "count": null}') == []
     # a number without a double is readable, it is only none that can be kept
     properties = {"ratio": {"type": "number"}}
     assert broken_names(properties, '{"ratio": 1e400, "ratio": 1}') == []
