@@ -13,7 +13,8 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
+from urllib.request import urlopen
 
 import pytest
 
@@ -204,11 +205,33 @@ def test_a_failing_expectation_holds_its_table_alone(kept: Lake, tmp_path: Path)
     assert Path(unquote(urlsplit(alert["runbook"]).path)).read_text().startswith("# load-held")
     # and: it left at once, while rollups were still to come
     assert_told_in_time(kept, alert)
+    assert_data_docs_show_why(kept, alert)
     # and: whoever knows of it can have silence, with an end and a reason
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).date().isoformat()
     muted = kept.make("mute", f"INCIDENT={alert['incident']}", f"UNTIL={tomorrow}", "REASON=planted by a test")
     assert f"{alert['incident']} is muted until {tomorrow}" in muted
     assert [message["state"] for message in take_alerts(kept)] == ["muted"]
+
+
+def assert_data_docs_show_why(lake: Lake, alert: dict[str, Any]) -> None:
+    """As a browser on the laptop opens them: from the alert, and from what `make docs` says by way of the table."""
+    page = opened(alert["data_docs"])
+    assert "planted by a test: the gate must close" in page
+    assert any(uuid in page for uuid in alert["samples"])
+    index = lake.make("docs").splitlines()[-1]
+    (of_table,) = links(index, to=f"tables/{alert['dataset']}.html")
+    assert alert["data_docs"] in links(of_table, to=f"{alert['load_id']}/{alert['dataset']}.html")
+
+
+def links(url: str, to: str) -> list[str]:
+    """Where a page links to, of what ends so."""
+    found = {urljoin(url, link) for link in re.findall(r'href="([^"]+)"', opened(url))}
+    return [link for link in sorted(found) if link.endswith(to)]
+
+
+def opened(url: str) -> str:
+    with urlopen(url, timeout=30) as answer:
+        return str(answer.read().decode())
 
 
 def assert_told_in_time(lake: Lake, alert: dict[str, Any]) -> None:
