@@ -10,8 +10,8 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from eventlake.errors import TerminalError
@@ -25,7 +25,8 @@ from eventlake_spark.row_parsing import TableLines
 
 ENGINES_DISAGREE = "engines_disagree"
 _IDENTITY = re.compile(r'"shard_id":"([^"]*)","sequence_number":"(\d+)"')
-_REPLACED = re.compile("�+")
+_REPLACEMENT = "�"
+_REPLACED = re.compile(f"{_REPLACEMENT}+")
 
 
 def quarantined_rows(batch: Batch, landings: Landings) -> list[dict[str, Any]]:
@@ -120,19 +121,45 @@ def _lines_of(sides: Iterable[SideRow], batch: Batch, landings: Landings) -> dic
     """The lines of each mark, in order: equal lines are told apart by nothing else. Objects are read once more, and of
     their lines none is kept that nobody asks for."""
     found: dict[_Mark, list[LineOf]] = {_mark(side): [] for side in sides}
-    texts = {mark.raw_object for mark in found if mark.text is not None}
-    identities = {mark.raw_object for mark in found if mark.text is None}
+    marks: dict[str, list[_Mark]] = defaultdict(list)
+    for mark in found:
+        marks[mark.raw_object].append(mark)
     for landing in batch.entry.landings:
-        key = landing.object_key
-        for line in landings.lines(landing, batch.entry.table) if key in texts or key in identities else ():
-            content = line.content.decode("utf-8", "replace")
-            marks = [_Mark(key, _comparable(content), None)] if key in texts else []
-            if key in identities:
-                marks += [_Mark(key, None, ":".join(each)) for each in _IDENTITY.findall(content)[-1:]]
-            for mark in marks:
-                if mark in found:
+        if landing.object_key in marks:
+            marks_of_line = _recognition(marks[landing.object_key])
+            for line in landings.lines(landing, batch.entry.table):
+                for mark in marks_of_line(line.content):
                     found[mark].append(line)
     return {mark: iter(lines) for mark, lines in found.items()}
+
+
+def _recognition(marks: Iterable[_Mark]) -> Callable[[bytes], Iterator[_Mark]]:
+    """Which of an object's marks a line bears. Nearly all bear none, so that is what has to be quick."""
+    by_bytes, by_text, by_identity = {}, {}, {}
+    for mark in marks:
+        if mark.identity is not None:
+            by_identity[mark.identity] = mark
+        elif mark.text is not None and _REPLACEMENT in mark.text:
+            by_text[mark.text] = mark
+        elif mark.text is not None:
+            by_bytes[mark.text.encode("utf-8", "replace")] = mark
+
+    def marks_of_line(content: bytes) -> Iterator[_Mark]:
+        if content in by_bytes:
+            yield by_bytes[content]
+        if by_text and (text := _comparable(content.decode("utf-8", "replace"))) in by_text:
+            yield by_text[text]
+        if by_identity and (identity := _identity(content)) in by_identity:
+            yield by_identity[identity]
+
+    return marks_of_line
+
+
+def _identity(content: bytes) -> str:
+    """The record that a line was, as the lake wrote it at its end; empty where it is not there."""
+    end = content[max(0, content.rfind(b'"shard_id":')) :].decode("utf-8", "replace")
+    found = _IDENTITY.match(end)
+    return ":".join(found.groups()) if found else ""
 
 
 class _Mark(NamedTuple):
@@ -151,4 +178,4 @@ def _mark(side: SideRow) -> _Mark:
 
 def _comparable(text: str) -> str:
     """Engines differ in how many signs they put for bytes that are no UTF-8."""
-    return _REPLACED.sub("�", text)
+    return _REPLACED.sub(_REPLACEMENT, text)
