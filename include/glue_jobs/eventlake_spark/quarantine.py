@@ -156,10 +156,16 @@ def _recognition(marks: Iterable[_Mark]) -> Callable[[bytes], Iterator[_Mark]]:
 
 
 def _identity(content: bytes) -> str:
-    """The record that a line was, as the lake wrote it at its end; empty where it is not there."""
+    """The record that a line was, as it says at its end; empty where it says none. The lake writes it in one way, which
+    is quick to find; a line that somebody put there may be written in another."""
     end = content[max(0, content.rfind(b'"shard_id":')) :].decode("utf-8", "replace")
-    found = _IDENTITY.match(end)
-    return ":".join(found.groups()) if found else ""
+    if found := _IDENTITY.match(end):
+        return ":".join(found.groups())
+    try:
+        lake = parse_event(content).get("_lake")
+    except UnreadableLineError:
+        return ""
+    return f"{lake.get('shard_id')}:{lake.get('sequence_number')}" if isinstance(lake, dict) else ""
 
 
 class _Mark(NamedTuple):
