@@ -1,42 +1,52 @@
 """Which line of a batch is loaded, a duplicate, in conflict or bad: each gets one verdict, judged against the others
 and against what readers see.
 
-Belongs here: the judgement, as one query over one table's lines. Does not belong here: which lines are read, which rows
-the table keeps, what is written where (stage, rebuild_staging).
+Belongs here: the judgement of one table's lines. Does not belong here: which lines are read, which rows the table
+keeps, what is written where (stage, rebuild_staging).
 
-A small batch is one task from file to file; a large one is spread over (day, bucket of uuid), so that equal uuids of a
-day meet.
+Nearly every line of a load is the only one of its uuid, and nobody has to compare it with anything. So the lines of a
+large one stay where they were read; by a number for each uuid it is found out which may have an equal, and only those
+are compared. A small one is one task from file to file, where sorting costs less than another query. A rebuild meets an
+equal in readers' rows line by line: all are spread over (day, bucket of uuid), so that equal uuids of a day meet.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
-from eventlake_spark.row_parsing import TableLines, column_expressions, content, content_hash, parse_expression, quoted
+from eventlake_spark.row_parsing import TableLines, column_expressions, content, parse_expression, quoted, text
 from eventlake_spark.row_rules import is_bad
 
 # gzip bytes of raw that one task reads, judges and writes in good time (about 50,000 events)
 BYTES_OF_ONE_TASK = 8 * 1024**2
 BYTES_OF_ONE_FILE = 64 * 1024**2
+# of raw, packed: of so many lines (about four million) every worker can hold a number each
+BYTES_TO_BROADCAST = 512 * 1024**2
+# the same for equals; where it is the same for others too, they are compared for nothing
+KEY_OF = "xxhash64({day}, {uuid})"
 
 LOADED, DUPLICATE, CONFLICT, BAD, KNOWN = "loaded", "duplicate", "conflict", "bad", "known"
 # beside the table's own columns; no contract can name a field so
-VERDICT, HASH, ORIGINAL = "`the verdict`", "`the content`", "`the line`"
-_IS_BAD, _BUCKET = "`is bad`", "`the bucket`"
+VERDICT, ORIGINAL = "`the verdict`", "`the line`"
+_IS_BAD, _BUCKET, _KEY, _ROW = "`is bad`", "`the bucket`", "`the key`", "`the row`"
 _PLACE, _FIRST_ONE, _IS_WINNER = "`the place`", "`the first one`", "`is the winner`"
 _FIRST = "ingested_at, shard_id, length(sequence_number), sequence_number"
+# as long as all columns together: of other lines, the few that need their text look it up where it lies
+_OWN_TEXT = f"CASE WHEN {_IS_BAD} THEN value END AS {ORIGINAL}"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a batch is spread: the tasks that judge it, and the files that it writes for each day."""
+    """How a batch is spread: the tasks that judge it, the files that it writes for each day, and whether the few lines
+    that need a comparison are brought to the others or all are sorted."""
 
     tasks: int
     files_a_day: int
+    join_by: str = "broadcast"
 
     @staticmethod
     def of(size_bytes: int, days: int) -> Layout:
@@ -44,7 +54,8 @@ class Layout:
         if size_bytes <= BYTES_OF_ONE_TASK:
             return Layout(1, 1)
         files_a_day = max(1, round(size_bytes / days / BYTES_OF_ONE_FILE))
-        return Layout(max(4, 2 * files_a_day * days), files_a_day)
+        join_by = "broadcast" if size_bytes <= BYTES_TO_BROADCAST else "merge"
+        return Layout(max(4, 2 * files_a_day * days), files_a_day, join_by)
 
     @property
     def bucket(self) -> str:
@@ -72,25 +83,79 @@ def judged_lines(
     only_days: Sequence[str],
     counted: Observation,
 ) -> DataFrame:
-    """Every line with the table's columns and its verdict. `only_days`: a line of another day is none of this batch."""
+    """Every line with the table's columns, its verdict and, where it is bad, its text: kept in memory.
+
+    `only_days`: a line of another day is none of this batch. `counted`: gets how many lines there are.
+    """
     columns = column_expressions(lines, load_id)
-    typed = raw.selectExpr("value", "raw_object", f"{parse_expression(lines)} AS e").selectExpr(
-        f"value AS {ORIGINAL}",
-        f"{is_bad(lines)} AS {_IS_BAD}",
-        *(f"{made} AS {quoted(name)}" for name, made in columns.items()),
+    parsed = raw.selectExpr("value", "raw_object", f"{parse_expression(lines)} AS e")
+    if layout.tasks > 1 and (published is None or published.are_all_kept):
+        judged = _judged_where_equal(parsed, columns, published, lines, layout, counted)
+    else:
+        judged = _judged_side_by_side(parsed, columns, published, lines, layout, only_days, counted)
+    return judged.selectExpr(*map(quoted, columns), VERDICT, ORIGINAL)
+
+
+def _judged_where_equal(
+    parsed: DataFrame,
+    columns: Mapping[str, str],
+    published: Published | None,
+    lines: TableLines,
+    layout: Layout,
+    counted: Observation,
+) -> DataFrame:
+    """The verdicts of a large load: of a line that is the only one of its uuid, nothing is compared with anything."""
+    made = ", ".join(f"{text(name)}, {expression}" for name, expression in columns.items())
+    # one value, which goes through whatever comes next without being taken apart
+    typed = _counted(parsed.selectExpr("value", f"{is_bad(lines)} AS {_IS_BAD}", f"named_struct({made}) AS r"), counted)
+    key = KEY_OF.format(day="r.event_date", uuid="r.event_uuid")
+    kept = typed.selectExpr(
+        "r", _IS_BAD, _OWN_TEXT, f"{key} AS {_KEY}", f"monotonically_increasing_id() AS {_ROW}"
+    ).localCheckpoint(eager=True)
+    good = kept.where(f"NOT {_IS_BAD}")
+    keys = good.selectExpr(f"{_KEY} AS key")
+    held = None
+    if published is not None:
+        held_key = KEY_OF.format(day="`held day`", uuid="`held uuid`")
+        held = published.rows.selectExpr("*", f"{held_key} AS `held key`")
+        held = held.join(keys.hint(layout.join_by), F.expr("`held key` = key"), "semi").localCheckpoint(eager=True)
+        keys = keys.unionAll(held.selectExpr("`held key`"))
+    # equal numbers of different uuids are possible and do no harm: here nothing is decided yet
+    asked = keys.groupBy("key").count().where("count > 1").select("key")
+    equals = good.join(asked.hint(layout.join_by), F.expr(f"{_KEY} = key"), "semi")
+    compared = _among_equals(equals.selectExpr("r.*", _IS_BAD, _ROW, f"0 AS {_BUCKET}"), lines, _FIRST)
+    if held is None:
+        verdict = VERDICT
+    else:
+        same = F.expr("event_date = `held day` AND event_uuid = `held uuid`")
+        compared = compared.join(held.hint(layout.join_by), same, "left")
+        verdict = f"CASE WHEN `held uuid` IS NOT NULL THEN '{KNOWN}' ELSE {VERDICT} END"
+    found = compared.selectExpr(f"{_ROW} AS row", f"{verdict} AS verdict").where(f"verdict <> '{LOADED}'")
+    found = found.localCheckpoint(eager=True)
+    verdict = f"CASE WHEN {_IS_BAD} THEN '{BAD}' ELSE coalesce(verdict, '{LOADED}') END"
+    beside = kept.join(found.hint(layout.join_by), F.expr(f"{_ROW} = row"), "left")
+    return beside.selectExpr("r.*", f"{verdict} AS {VERDICT}", ORIGINAL)
+
+
+def _judged_side_by_side(
+    parsed: DataFrame,
+    columns: Mapping[str, str],
+    published: Published | None,
+    lines: TableLines,
+    layout: Layout,
+    only_days: Sequence[str],
+    counted: Observation,
+) -> DataFrame:
+    """The verdicts of a small load, and of a rebuild: every line is put beside those of its day and bucket of uuid."""
+    typed = parsed.selectExpr(
+        "value", f"{is_bad(lines)} AS {_IS_BAD}", *(f"{made} AS {quoted(name)}" for name, made in columns.items())
     )
     if only_days:
         days = ", ".join(f"DATE '{day}'" for day in only_days)
         # a line without a day is bad, and stands in quarantine for every day
         typed = typed.where(f"event_date IN ({days}) OR event_date IS NULL")
-    typed = typed.observe(counted, F.count(F.lit(1)).alias("lines"))
-    typed = typed.selectExpr(
-        *map(quoted, columns),
-        _IS_BAD,
-        # as long as all columns together: of other lines, the few that need their text look it up where it lies
-        f"CASE WHEN {_IS_BAD} THEN {ORIGINAL} END AS {ORIGINAL}",
-        f"{layout.bucket} AS {_BUCKET}",
-    )
+    typed = _counted(typed, counted)
+    typed = typed.selectExpr(*map(quoted, columns), _IS_BAD, _OWN_TEXT, f"{layout.bucket} AS {_BUCKET}")
     typed = layout.spread(typed, "event_date", _BUCKET)
     is_known, kept_load_id = "false", "load_id"
     if published is None:
@@ -108,13 +173,15 @@ def judged_lines(
         is_known = "`held uuid` IS NOT NULL AND `is kept`"
         kept_load_id = f"CASE WHEN {_IS_WINNER} THEN `held load` ELSE load_id END"
     verdict = f"CASE WHEN {is_known} AND NOT {_IS_BAD} THEN '{KNOWN}' ELSE {VERDICT} END"
-    hashed = content_hash(lines) if only_days else f"CASE WHEN {is_known} THEN {content_hash(lines)} END"
     return judged.selectExpr(
         *(f"{kept_load_id} AS load_id" if name == "load_id" else quoted(name) for name in columns),
         f"{verdict} AS {VERDICT}",
-        f"{hashed} AS {HASH}",
         ORIGINAL,
-    )
+    ).localCheckpoint(eager=True)
+
+
+def _counted(typed: DataFrame, counted: Observation) -> DataFrame:
+    return typed.observe(counted, F.count(F.lit(1)).alias("lines"))
 
 
 def _beside_published(rows: DataFrame, published: Published, layout: Layout) -> DataFrame:

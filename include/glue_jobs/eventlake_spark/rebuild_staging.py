@@ -17,7 +17,7 @@ from eventlake.errors import TerminalError
 from eventlake.load_plan import table_of_pair
 from eventlake.settings import UNCONTRACTED_TABLE
 from eventlake_spark.batch import Batch
-from eventlake_spark.judgement import HASH, LOADED, VERDICT, Layout, Published
+from eventlake_spark.judgement import LOADED, VERDICT, Layout, Published
 from eventlake_spark.read_landings import Landings
 from eventlake_spark.row_parsing import content_hash, text
 from eventlake_spark.table_ddl import PARTITION, IcebergTable, Staged
@@ -79,7 +79,7 @@ def _compared(session: SparkSession, batch: Batch, landings: Landings, layout: L
         "event_date AS `new day`",
         "event_uuid AS `new uuid`",
         f"{layout.bucket} AS `new bucket`",
-        f"{HASH} AS `new hash`",
+        f"{content_hash(batch.lines)} AS `new hash`",
     )
     held = batch.table.rows_at(batch.table.require_snapshot(), landings.plan.days, batch.lines.columns)
     held = _with_fate(session, held, batch.entry.table, landings).selectExpr(

@@ -34,16 +34,19 @@ UNREADABLE = "`unreadable line`"  # no contract can name a field so
 BODY = "body"
 
 _TEXT = ColumnShape("string")
+# in the order in which admission writes them
+LAKE_FIELDS = ("ingested_at", "shard_id", "sequence_number", "area", "day", "code_hash")
 ENVELOPE_SHAPES: dict[str, ColumnShape] = {
     "event_uuid": _TEXT,
     "event_name": _TEXT,
     "event_type": _TEXT,
     "event_subtype": _TEXT,
     "event_detail": _TEXT,
-    "created_at": ColumnShape("number", decimal=(WIDEST_DECIMAL, WIDE_SCALE)),
+    # its column is made of created_datetime, so of this only the type is judged
+    "created_at": ColumnShape("number"),
     "created_datetime": _TEXT,
     "producer": _TEXT,
-    "_lake": ColumnShape("object", children=(("ingested_at", _TEXT), ("shard_id", _TEXT), ("sequence_number", _TEXT))),
+    "_lake": ColumnShape("object", children=tuple((name, _TEXT) for name in LAKE_FIELDS)),
 }
 
 _BODY_COLUMN = Column(BODY, "string", "JSON of the event as its sender sent it")

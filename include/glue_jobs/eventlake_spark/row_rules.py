@@ -23,6 +23,7 @@ from eventlake.table_schema import ColumnShape
 from eventlake_spark.row_parsing import (
     CREATED,
     INGESTED,
+    LAKE_FIELDS,
     UNREADABLE,
     WIDE_SCALE,
     WIDEST_DECIMAL,
@@ -35,16 +36,20 @@ from eventlake_spark.row_parsing import (
 Shapes = Mapping[str, ColumnShape]
 
 _SEQUENCE_NUMBER = ("_lake", "sequence_number")
-# the lake's own object closes a line, and it is the one that was parsed: nothing follows the first object
-_ENDS_AS_PARSED = (
-    r"""(substring_index(value, '"_lake":', -1) RLIKE '^\\s*\\{[^{}]*\\}\\s*\\}\\s*$'"""
-    """ AND instr(substring_index(value, '"_lake":', -1), concat('"', e._lake.sequence_number, '"')) > 0)"""
-)
+# The lake's own object closes a line as admission wrote it, and nothing like it came before: so what was parsed is all
+# of the line. Of a line that says the same in other words, the parser has to find that it is one value.
+_MEMBERS = """, '",', """.join(f"""'"{name}":"', e._lake.{name}""" for name in LAKE_FIELDS)
+_TAIL = f"""concat('"_lake":{{', {_MEMBERS}, '"}}}}')"""
+_ENDS_AS_WRITTEN = f"octet_length(value) - octet_length(substring_index(value, {_TAIL}, 1)) = octet_length({_TAIL})"
+_IS_ONE_VALUE = "json_array_length(concat('[', value, ']')) = 1"
+_ENDS_AS_PARSED = f"(coalesce({_ENDS_AS_WRITTEN}, false) OR coalesce({_IS_ONE_VALUE}, false))"
 # names written with escapes hide from the search for names; they hold letters, digits and _
 _ESCAPE = r"\u00"
 _ESCAPED_NAME = r"\\u00(?:3[0-9]|4[1-9a-fA-F]|5[0-9aAfF]|6[1-9a-fA-F]|7[0-9aA])"
-# how the parser shows, between line breaks, what is no text in a field of texts
-_TOKEN = r'\n(?:[\[{"]|(?:true|false|-?[0-9]+(?:\.[0-9]+)?(?:[eE][+\-]?[0-9]+)?)\n)'
+# Between texts that are looked at together. Java searches for four fixed signs four at a time, for fewer one by one.
+_BETWEEN = r"\n\n\n\n"
+# how the parser shows what is no text in a field of texts
+_TOKEN = rf'{_BETWEEN}(?:[\[{{"]|(?:true|false|-?[0-9]++(?:\.[0-9]++)?+(?:[eE][+\-]?[0-9]++)?+){_BETWEEN})'
 _TEXTS = r"""\[(?:\s*(?:"(?:[^"\\]++|\\.)*+"|null)\s*,?)*+\s*\]"""
 
 
@@ -220,7 +225,8 @@ def _wrong_tokens(type_rules: list[RowRule], shapes: Shapes) -> Iterator[str]:
     texts = [rule.path for rule in type_rules if rule.argument == "string" and rule.path != _SEQUENCE_NUMBER]
     exacts = [rule.path for rule in type_rules if shape_at(rule.path, shapes).decimal is not None]
     yield _any_wrong_text(texts)
-    yield _any_wrong_exact_number(exacts, shapes)
+    if exacts:
+        yield _any_wrong_exact_number(exacts, shapes)
 
 
 def _any_wrong_text(paths: list[Path]) -> str:
@@ -235,24 +241,24 @@ def _any_wrong_text(paths: list[Path]) -> str:
     # beyond every double: the parser shows it in quotes, and get_json_object would write it as a text
     huge = rf'"(?:{names})"\s*:\s*-?[0-9]+(?:\.[0-9]*)?[eE]\+?[0-9]{{3,}}'
     shown = ", ".join(_texts_at(path) for path in paths)
-    wrong.append(f"""(contains(concat_ws('\\n', '', {shown}), '\\n"') AND value RLIKE {text(huge)})""")
+    wrong.append(f"""(contains(concat_ws('{_BETWEEN}', '', {shown}), '{_BETWEEN}"') AND value RLIKE {text(huge)})""")
     wrong += _repeated_names(paths)
     return f"({_shows_token(shown)} AND ({' OR '.join(wrong)}))"
 
 
 def _shows_token(shown: str) -> str:
-    return f"concat_ws('\\n', '', {shown}, '') RLIKE {text(_TOKEN)}"
+    return f"concat_ws('{_BETWEEN}', '', {shown}, '') RLIKE {text(_TOKEN)}"
 
 
 def _texts_at(path: Path, base: str = "e", depth: int = 0) -> str:
-    """All texts at a path, one a line."""
+    """All texts at a path, one after the other."""
     if EACH_ITEM not in path:
         return ".".join([base, *(quoted(part) for part in path)])
     place = path.index(EACH_ITEM)
     array, rest = _texts_at(path[:place], base), path[place + 1 :]
     item = f"x{depth}"
     items = f"transform({array}, {item} -> {_texts_at(rest, item, depth + 1)})" if rest else array
-    return f"array_join({items}, '\\n')"
+    return f"array_join({items}, '{_BETWEEN}')"
 
 
 def _any_wrong_exact_number(paths: list[Path], shapes: Shapes) -> str:
@@ -262,10 +268,9 @@ def _any_wrong_exact_number(paths: list[Path], shapes: Shapes) -> str:
     wrong = [f"exists(array({places}), p -> {_first_sign('p')} = '\"')"] if places else []
     wrong += [_wrong_exact_number(path) for path in paths if EACH_ITEM in path]
     for path in paths:
-        if path != ("created_at",):  # the time is cut on purpose
-            # digits beyond those that are read: rather quarantined than rounded
-            there = _somewhere(path, lambda value: f"{value} IS NOT NULL")
-            wrong.append(f"(value RLIKE {text(_lossy_number(path, shapes))} AND ({there}))")
+        # digits beyond those that are read: rather quarantined than rounded
+        there = _somewhere(path, lambda value: f"{value} IS NOT NULL")
+        wrong.append(f"(value RLIKE {text(_lossy_number(path, shapes))} AND ({there}))")
     wrong += _repeated_names(paths)
     has_escaped_name = f"contains(value, {text(_ESCAPE)}) AND value RLIKE {text(_ESCAPED_NAME)}"
     suspected = " OR ".join([*_suspicions_of_numbers(paths, shapes), f"({has_escaped_name})"])

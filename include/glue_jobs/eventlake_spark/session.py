@@ -33,6 +33,10 @@ _CONFIGURATION = {
     "spark.sql.requireAllClusterKeysForCoPartition": "false",
     # pruning the columns of a JSON parse changes which lines count as unreadable
     "spark.sql.optimizer.enableJsonExpressionOptimization": "false",
+    # Operators of wide rows in one method: Java's compiler spends seconds on each, and every filter copies all columns.
+    "spark.sql.codegen.wholeStage": "false",
+    # a row goes through joins as one value: fields taken out of it below a join would be copied one by one
+    "spark.sql.optimizer.nestedSchemaPruning.enabled": "false",
     # what a filter implies about other columns: sets of it grow without bound over a table's many expressions
     "spark.sql.constraintPropagation.enabled": "false",
 }
@@ -40,7 +44,11 @@ _CONFIGURATION = {
 # Generated code is compiled for every plan anew; below this much raw, no plan runs long enough to earn that back. At
 # 38 MB (349,000 events of a type) both cost 84 CPU-s in a fresh process; in a warm one interpreting 57, compiling 43.
 BYTES_WORTH_COMPILING = 32 * 1024**2
-_INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+_INTERPRETED = {
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    # interpreted, what occurs twice is kept in a cache that costs more than to work it out again
+    "spark.sql.subexpressionElimination.enabled": "false",
+}
 
 
 # Java's names by which PySpark and these modules reach Java again and again. A name that was not imported by itself is

@@ -23,7 +23,6 @@ from eventlake_spark.judgement import (
     BAD,
     CONFLICT,
     DUPLICATE,
-    HASH,
     KNOWN,
     LOADED,
     ORIGINAL,
@@ -35,7 +34,10 @@ from eventlake_spark.judgement import (
 from eventlake_spark.read_landings import Landings
 from eventlake_spark.rebuild_staging import published_of_rebuild, replace_days
 from eventlake_spark.row_parsing import TableLines, content_hash
-from eventlake_spark.table_ddl import SORT_BY, IcebergTable, ready_table
+from eventlake_spark.table_ddl import PARTITION, SORT_BY, IcebergTable, ready_table
+
+# each has a file open, with a buffer for every column; of more days, one is written after the other
+DAYS_WRITTEN_AT_ONCE = 16
 
 
 def stage(
@@ -57,8 +59,6 @@ def stage(
         else:
             published = _held(session, table, _touched_days(session, landings, entry))
     judged = judged_lines(lines, raw, published, layout, load_id, plan.days, counted)
-    # kept as rows without their history: planning over the judgement again and again costs more than small batches do
-    judged = judged.localCheckpoint(eager=True)
     tallies = [
         Tally(row[0], row[1], row[2], row[3])
         for row in judged.groupBy("raw_object", VERDICT.strip("`"), "event_date")
@@ -77,7 +77,7 @@ def stage(
     if is_rebuild:
         replace_days(session, batch, landings, layout, load_id, job_run_id)
     elif batch.count(LOADED):
-        _write(batch, load_id, job_run_id)
+        _write(batch, layout, load_id, job_run_id)
     return batch
 
 
@@ -114,17 +114,20 @@ def _touched_days(session: SparkSession, landings: Landings, entry: TablePlan) -
 def _conflicts(session: SparkSession, batch: Batch, base: int) -> frozenset[str]:
     """Identities of rows that the table holds under the same uuid with other content. The same record is no conflict:
     a contract may have grown since it was loaded."""
+    hashed = content_hash(batch.lines)
+    # no contract can name a field so: readers' rows come with all of their columns
     known = batch.judged.where(f"{VERDICT} = '{KNOWN}'").selectExpr(
-        "event_date AS d", "event_uuid AS u", "shard_id AS s", "sequence_number AS n", f"{HASH} AS content"
-    )
+        "event_date AS `own day`", "event_uuid AS `own uuid`", "shard_id AS `own shard`",
+        "sequence_number AS `own number`", f"{hashed} AS `own content`",
+    )  # fmt: skip
     days = sorted({tally.day for tally in batch.tallies if tally.verdict == KNOWN and tally.day is not None})
     held = batch.table.rows_at(base, days, batch.lines.columns)
-    held = held.selectExpr(
-        "event_date", "event_uuid", "shard_id", "sequence_number", f"{content_hash(batch.lines)} AS held_content"
+    both = held.join(F.broadcast(known), F.expr("event_date = `own day` AND event_uuid = `own uuid`"))
+    # of the days' rows only these few are hashed
+    other = both.where(
+        f"`own content` <> {hashed} AND NOT (`own shard` <=> shard_id AND `own number` <=> sequence_number)"
     )
-    both = held.join(F.broadcast(known), (held.event_date == F.col("d")) & (held.event_uuid == F.col("u")))
-    other = both.where("content <> held_content AND NOT (s <=> shard_id AND n <=> sequence_number)")
-    return frozenset(f"{row.s}:{row.n}" for row in other.select("s", "n").collect())
+    return frozenset(f"{row[0]}:{row[1]}" for row in other.selectExpr("`own shard`", "`own number`").collect())
 
 
 def _sides(batch: Batch) -> list[SideRow]:
@@ -155,15 +158,23 @@ def _require_all_lines(batch: Batch) -> None:
         )
 
 
-def _write(batch: Batch, load_id: str, job_run_id: str) -> None:
-    """Appends the loaded rows to the attempt's branch and looks at what landed there."""
+def _write(batch: Batch, layout: Layout, load_id: str, job_run_id: str) -> None:
+    """Appends the loaded rows to the attempt's branch and looks at what landed there.
+
+    They lie as they were read, which is nearly by day: sorting them is the business of whoever writes a day in few
+    files again (compaction)."""
     batch.table.create_branch(batch.branch)
+    rows = batch.loaded_rows.coalesce(layout.files_a_day)
+    has_few_days = len({tally.day for tally in batch.tallies if tally.verdict == LOADED}) <= DAYS_WRITTEN_AT_ONCE
+    if not has_few_days:
+        rows = rows.sortWithinPartitions(PARTITION)
     (
-        batch.table.filled_up(batch.loaded_rows)
+        batch.table.filled_up(rows)
         .writeTo(f"{batch.table.identifier}.branch_{batch.branch}")
         .option("snapshot-property.eventlake.load_id", load_id)
         .option("snapshot-property.eventlake.job_run_id", job_run_id)
-        .option("fanout-enabled", "false")
+        .option("use-table-distribution-and-ordering", "false")
+        .option("fanout-enabled", str(has_few_days).lower())
         .append()
     )
     staged = batch.table.staged(batch.branch)

@@ -26,7 +26,7 @@ SORT_BY = ("event_subtype", "event_uuid")
 _PROPERTIES = {
     "format-version": "2",
     "write.parquet.compression-codec": "zstd",
-    # one task writes one day's file already; another shuffle by Iceberg would be a second one
+    # whoever writes has the rows where they are to go; Iceberg would bring them there once more
     "write.distribution-mode": "none",
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "100",
