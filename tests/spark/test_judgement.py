@@ -75,8 +75,9 @@ def objects_of(days: int) -> Sequence[Sequence[bytes]]:
 
 
 @pytest.mark.parametrize("days", [stage.DAYS_WRITTEN_AT_ONCE, stage.DAYS_WRITTEN_AT_ONCE + 1])
-def test_of_many_days_none_is_written_twice(lake: DiskLake, days: int) -> None:
-    # given
+def test_of_many_days_none_is_written_twice(lake: DiskLake, monkeypatch: pytest.MonkeyPatch, days: int) -> None:
+    # given: rows of all days in turn, as they were read
+    monkeypatch.setattr(judgement, "BYTES_OF_ONE_TASK", 0)
     lake.define({"payment/order": PAYMENT})
 
     # when
