@@ -9,11 +9,13 @@ import pytest
 
 from disk_lake.lake import DiskLake
 from eventlake_spark import judgement, stage
+from eventlake_spark.row_parsing import quoted
 from tests.builders import a_uuid
 from tests.spark.event_lines import a_line
 from tests.spark.test_load_events import PAYMENT, a_payment, counts_of
 
 DAY_SECONDS = 86_400
+TEXT = {"type": "string"}
 NOON = 1_795_248_000
 SPREADS = {
     "one task": {},
@@ -67,6 +69,28 @@ def test_verdicts_do_not_depend_on_how_a_batch_is_spread(
     added = lake.staged_rows(entry, "event_uuid, CAST(event_date AS STRING), order_id")
     expected = [(a_uuid(n), "2026-11-21", f"o-{n}") for n in (1, 2, 3, 4, 6, *range(30, 40))]
     assert sorted(map(tuple, added)) == sorted([*expected, (a_uuid(1), "2026-11-20", "o-25")])
+
+
+@pytest.mark.parametrize("spread", ["one task", "many tasks"])
+def test_fields_may_be_called_as_the_job_calls_things(
+    lake: DiskLake, monkeypatch: pytest.MonkeyPatch, spread: str
+) -> None:
+    # given
+    names = ("value", "e", "r", "row", "key", "verdict", "count", "content", "lines")
+    lake.define({"payment/order": {**PAYMENT, "properties": {**PAYMENT["properties"], **dict.fromkeys(names, TEXT)}}})
+    for name, value in SPREADS[spread].items():
+        monkeypatch.setattr(judgement, name, value)
+    held = a_payment(1, **dict.fromkeys(names, "old"))
+    lake.load_and_publish(lake.land([held]))
+
+    # when
+    new = [a_payment(2, **{name: name for name in names})] * 2
+    receipt = lake.load(lake.land([*new, held, a_payment(3, event_uuid=a_uuid(1), **dict.fromkeys(names, "new"))]))
+
+    # then
+    assert counts_of(receipt) == {"lines": 4, "loaded": 1, "duplicate": 2, "quarantined": 1}
+    added = lake.staged_rows(receipt["tables"][0], ", ".join(map(quoted, names)))
+    assert sorted(map(tuple, added)) == [("old",) * len(names), names]
 
 
 def objects_of(days: int) -> Sequence[Sequence[bytes]]:

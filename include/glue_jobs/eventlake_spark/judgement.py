@@ -35,8 +35,9 @@ VERDICT, ORIGINAL = "`the verdict`", "`the line`"
 _IS_BAD, _BUCKET, _KEY, _ROW = "`is bad`", "`the bucket`", "`the key`", "`the row`"
 _PLACE, _FIRST_ONE, _IS_WINNER = "`the place`", "`the first one`", "`is the winner`"
 _FIRST = "ingested_at, shard_id, length(sequence_number), sequence_number"
+_TEXT = "`the text`"
 # as long as all columns together: of other lines, the few that need their text look it up where it lies
-_OWN_TEXT = f"CASE WHEN {_IS_BAD} THEN value END AS {ORIGINAL}"
+_OWN_TEXT = f"CASE WHEN {_IS_BAD} THEN {_TEXT} END AS {ORIGINAL}"
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,8 @@ def _judged_where_equal(
     """The verdicts of a large load: of a line that is the only one of its uuid, nothing is compared with anything."""
     made = ", ".join(f"{text(name)}, {expression}" for name, expression in columns.items())
     # one value, which goes through whatever comes next without being taken apart
-    typed = _counted(parsed.selectExpr("value", f"{is_bad(lines)} AS {_IS_BAD}", f"named_struct({made}) AS r"), counted)
+    typed = parsed.selectExpr(f"value AS {_TEXT}", f"{is_bad(lines)} AS {_IS_BAD}", f"named_struct({made}) AS r")
+    typed = _counted(typed, counted)
     key = KEY_OF.format(day="r.event_date", uuid="r.event_uuid")
     kept = typed.selectExpr(
         "r", _IS_BAD, _OWN_TEXT, f"{key} AS {_KEY}", f"monotonically_increasing_id() AS {_ROW}"
@@ -148,7 +150,9 @@ def _judged_side_by_side(
 ) -> DataFrame:
     """The verdicts of a small load, and of a rebuild: every line is put beside those of its day and bucket of uuid."""
     typed = parsed.selectExpr(
-        "value", f"{is_bad(lines)} AS {_IS_BAD}", *(f"{made} AS {quoted(name)}" for name, made in columns.items())
+        f"value AS {_TEXT}",
+        f"{is_bad(lines)} AS {_IS_BAD}",
+        *(f"{made} AS {quoted(name)}" for name, made in columns.items()),
     )
     if only_days:
         days = ", ".join(f"DATE '{day}'" for day in only_days)

@@ -42,7 +42,7 @@ _CONFIGURATION = {
 }
 
 # Generated code is compiled for every plan anew; below this much raw, no plan runs long enough to earn that back. At
-# 38 MB (349,000 events of a type) both cost 84 CPU-s in a fresh process; in a warm one interpreting 57, compiling 43.
+# 38 MB (349,000 events of a type) both cost 90 CPU-s in a fresh process; in a warm one interpreting 50, compiling 41.
 BYTES_WORTH_COMPILING = 32 * 1024**2
 _INTERPRETED = {
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
