@@ -22,7 +22,9 @@ COPY requirements/emulator.txt requirements/jobs.txt requirements/
 RUN python scripts/bootstrap.py --with emulator,jobs
 COPY scripts/fetch_jars.py scripts/
 RUN .venvs/jobs/bin/python scripts/fetch_jars.py .cache/jars
-# what is left of the installation runs the emulator: the archive of Spark's classes
+# what is left of the installation: the jobs' own Java, and, with the emulator, the archive of Spark's classes
+COPY include/glue_jobs/line_reader include/glue_jobs/line_reader
+COPY scripts/package.py scripts/compile_line_reader.py scripts/
 COPY emulator emulator
 RUN python scripts/bootstrap.py --with emulator,jobs,jars
 
@@ -40,8 +42,10 @@ COPY plugins plugins
 COPY include include
 COPY dags dags
 COPY scripts scripts
+# what a deployment uploads beside them
+COPY --from=emulator-environment /opt/eventlake/.cache/line_reader .cache/line_reader
 # whatever the checkout's own permissions are
-RUN chmod -R a+rX plugins include dags scripts
+RUN chmod -R a+rX plugins include dags scripts .cache
 ENV PATH=/opt/eventlake/.venvs/workers/bin:$PATH PYTHONPATH=/opt/eventlake/plugins:/opt/eventlake/scripts
 USER lake
 ENTRYPOINT ["python", "-m", "composed.run_airflow"]

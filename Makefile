@@ -76,7 +76,7 @@ check: ## contracts, suites and rollups: can the lake obey each, and can its tab
 	$(RUN) --with jobs --run-in jobs -- scripts/check_suites.py
 
 package: ## build dist/: the zips that Lambda, Glue and MWAA take
-	$(RUN) --with laptop -- scripts/package.py
+	$(RUN) --with laptop,jobs,jars -- scripts/package.py
 
 pages: ## write the pages of docs/ that are made from the code; a test holds them to it
 	$(RUN) --with dev --run-in dev -- docs/write_pages.py

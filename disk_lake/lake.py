@@ -23,7 +23,7 @@ from eventlake.definitions import build_bundle
 from eventlake.layout import Area, event_prefix
 from eventlake.load_plan import ERRORS_AREA, Landing, LoadPlan, plan_load
 from eventlake_spark.objects import already_there, split_uri
-from eventlake_spark.protection import ReadSecret
+from eventlake_spark.protection_key import ReadSecret
 from eventlake_spark.table_ddl import open_table
 
 RAW, LAKE = "a-raw", "a-lake"

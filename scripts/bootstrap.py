@@ -3,9 +3,9 @@
     python3 scripts/bootstrap.py --with laptop,jobs,jars [-- scripts/demo.py ...]
 
 Standard library only, and any Python from 3.9 on, because it runs before anything is installed. What belongs in here:
-finding Python 3.11 or 3.12, the environments of `.venvs/` from their lock files, Spark's jars. An environment is
-skipped while the stamp in it names the lock file's hash; the stamp is written last, so an interrupted install is
-simply done again. What does not: knowing what the commands do.
+finding Python 3.11 or 3.12, the environments of `.venvs/` from their lock files, Spark's jars and the jobs' own. An
+environment is skipped while the stamp in it names the lock file's hash; the stamp is written last, so an interrupted
+install is simply done again. What does not: knowing what the commands do.
 """
 
 from __future__ import annotations
@@ -194,6 +194,15 @@ def install_jars() -> bool:
     return fetched
 
 
+def compile_line_reader() -> None:
+    """The jobs' own Java, with the compiler that came with the jars."""
+    started = time.monotonic()
+    python = str(ENVIRONMENTS / "jobs" / "bin" / "python")
+    script = str(CHECKOUT / "scripts" / "compile_line_reader.py")
+    if run([python, script, str(JARS)], "compiling the jobs' Java"):
+        say(f"the jobs' Java compiled ({time.monotonic() - started:.0f} s)")
+
+
 def archive_classes() -> None:
     """Spark starts on a third of the processor time with the archive, and without it too: a failure is only told."""
     started = time.monotonic()
@@ -221,6 +230,7 @@ def install(parts: list[str]) -> None:
             if "jobs" in jobs:
                 jobs["jobs"].result()
             fetched = install_jars()
+            compile_line_reader()
             if "emulator" in jobs:
                 jobs["emulator"].result()
             if fetched or "jobs" in jobs or not ARCHIVE_STAMP.exists():

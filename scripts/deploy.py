@@ -147,6 +147,7 @@ def upload_packages(s3: Any, settings: Settings, packages: package.Packages) -> 
         "AdmitEventsKey": keys["admit_events.zip"],
         "RecordLandingKey": keys["record_landing.zip"],
         "JobsLibraryKey": keys["eventlake-glue.zip"],
+        "LineReaderKey": keys["eventlake-line-reader.jar"],
         "JobScriptsPrefix": prefix,
         "CodeHash": packages.code_hash,
         "ClaimWindowHours": str(settings.claim_window_hours),

@@ -29,6 +29,10 @@ PACKAGES = (
     "org.apache.iceberg:iceberg-spark-runtime-3.5_2.12:1.10.1",
     "org.apache.iceberg:iceberg-aws-bundle:1.10.1",
 )
+# Compiles the jobs' own Java (compile_line_reader.py), as the Java of the package index has no compiler. In a folder of
+# its own, since no job has it on its class path.
+COMPILER = "org.eclipse.jdt:ecj:3.33.0"
+COMPILER_FOLDER = "compiler"
 # 280 MB of every AWS service; hadoop-aws needs the three named above.
 EXCLUDED = ("com.amazonaws:aws-java-sdk-bundle",)
 RESOLVE_SECONDS = 900
@@ -43,7 +47,7 @@ def already_there(destination: Path) -> bool:
         listed = json.loads((destination / LIST_NAME).read_text())
     except (OSError, ValueError):
         return False
-    if listed.get("packages") != list(PACKAGES) or listed.get("excluded") != list(EXCLUDED):
+    if listed.get("packages") != [*PACKAGES, COMPILER] or listed.get("excluded") != list(EXCLUDED):
         return False
     return all(
         (destination / name).is_file() and (destination / name).stat().st_size == size
@@ -58,7 +62,7 @@ def resolve(ivy_folder: Path) -> list[Path]:
 
     spark_home = Path(pyspark.__file__).parent
     settings = {
-        "spark.jars.packages": ",".join(PACKAGES),
+        "spark.jars.packages": ",".join([*PACKAGES, COMPILER]),
         "spark.jars.excludes": ",".join(EXCLUDED),
         "spark.jars.ivy": str(ivy_folder),
         "spark.ui.enabled": "false",
@@ -119,17 +123,23 @@ def reason_in(output: str) -> str:
 
 def place(jars: list[Path], destination: Path) -> None:
     """Puts the jars into the folder; the list is written last, so that a cut run is seen as cut."""
-    destination.mkdir(parents=True, exist_ok=True)
+    (destination / COMPILER_FOLDER).mkdir(parents=True, exist_ok=True)
     (destination / LIST_NAME).unlink(missing_ok=True)
-    for old in destination.glob("*.jar"):
+    for old in destination.rglob("*.jar"):
         old.unlink()
     sizes = {}
     for jar in jars:
-        target = destination / jar.name
-        shutil.copyfile(jar, target)
-        sizes[jar.name] = target.stat().st_size
-    text = json.dumps({"packages": PACKAGES, "excluded": EXCLUDED, "jars": sizes}, indent=1)
+        name = f"{COMPILER_FOLDER}/{jar.name}" if jar.name.startswith(_resolved(COMPILER)) else jar.name
+        shutil.copyfile(jar, destination / name)
+        sizes[name] = (destination / name).stat().st_size
+    text = json.dumps({"packages": [*PACKAGES, COMPILER], "excluded": EXCLUDED, "jars": sizes}, indent=1)
     (destination / LIST_NAME).write_text(text + "\n")
+
+
+def _resolved(package: str) -> str:
+    """How the resolver's name of a package's jar begins."""
+    group, artifact, _ = package.split(":")
+    return f"{group}_{artifact}-"
 
 
 def main(arguments: list[str]) -> int:

@@ -1,12 +1,14 @@
 """Build `dist/`: the zips that Lambda, Glue and MWAA take. The same sources give the same bytes, whenever and wherever.
 
-What belongs in here: which folder goes into which zip. What does not: where the zips go (deploy).
+What belongs in here: which folder goes into which zip, whether the jar of the jobs' Java is that of its sources. What
+does not: compiling it (compile_line_reader), where the zips go (deploy).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -17,6 +19,10 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 PLUGINS = CHECKOUT / "plugins"
 LAMBDAS = CHECKOUT / "include" / "lambdas"
 JOBS = CHECKOUT / "include" / "glue_jobs"
+LINE_READER = JOBS / "line_reader"
+LINE_READER_JAR = CHECKOUT / ".cache" / "line_reader" / "eventlake-line-reader.jar"
+# whose sources the jar is made of; written last
+LINE_READER_STAMP = LINE_READER_JAR.with_name("sources.sha256")
 FUNCTIONS = ("admit_events", "record_landing")
 HASH_DIGITS = 12
 # zip's first day: a zip that holds the time of its making is never the same twice
@@ -30,7 +36,7 @@ class Packages:
     """What was built. `code_hash` names the rules package; records, receipts and functions carry it."""
 
     code_hash: str
-    zips: dict[str, Path]
+    zips: dict[str, Path]  # the jar is one, too
     job_scripts: list[Path]
 
 
@@ -46,10 +52,24 @@ def package_members(folder: Path, under: str = "") -> dict[str, Path]:
 
 
 def code_hash() -> str:
+    return folder_hash(PLUGINS / "eventlake")[:HASH_DIGITS]
+
+
+def folder_hash(folder: Path) -> str:
     digest = hashlib.sha256()
-    for name, path in package_members(PLUGINS / "eventlake").items():
+    for name, path in package_members(folder).items():
         digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:HASH_DIGITS]
+    return digest.hexdigest()
+
+
+def line_reader_hash() -> str:
+    return folder_hash(LINE_READER)
+
+
+def line_reader_is_compiled() -> bool:
+    """Whether the jar is there, and is what the sources of now give."""
+    is_there = LINE_READER_JAR.is_file() and LINE_READER_STAMP.is_file()
+    return is_there and LINE_READER_STAMP.read_text() == line_reader_hash()
 
 
 def content_hash(content: bytes) -> str:
@@ -68,7 +88,15 @@ def write_zip(target: Path, members: dict[str, Path]) -> Path:
 
 
 def build(target: Path) -> Packages:
-    """Everything that is deployed, into `target`."""
+    """Everything that is deployed, into `target`. Raises TerminalError where the jobs' Java is not compiled."""
+    if not line_reader_is_compiled():
+        # whoever compiles it has no rules at hand
+        from eventlake.errors import TerminalError
+
+        raise TerminalError(
+            f"packing the jobs: received no jar of {LINE_READER.relative_to(CHECKOUT)} as it is now; valid is one that "
+            "was compiled from it; run make install, then this again"
+        )
     target.mkdir(parents=True, exist_ok=True)
     rules = package_members(PLUGINS / "eventlake", "eventlake/")
     members = {f"{name}.zip": rules | package_members(LAMBDAS / name) for name in FUNCTIONS}
@@ -76,6 +104,7 @@ def build(target: Path) -> Packages:
     # the folder whole, so that .airflowignore goes with it: without it MWAA imports every module twice
     members["plugins.zip"] = package_members(PLUGINS)
     zips = {name: write_zip(target / name, content) for name, content in members.items()}
+    zips[LINE_READER_JAR.name] = Path(shutil.copyfile(LINE_READER_JAR, target / LINE_READER_JAR.name))
     rules_hash = code_hash()
     checksums = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in sorted(zips.items())}
     manifest = {"code_hash": rules_hash, "sha256": checksums}

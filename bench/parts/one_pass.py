@@ -11,7 +11,7 @@ from typing import Any
 
 from eventlake.definitions import Expectation, Suite
 from eventlake.errors import TerminalError
-from eventlake_spark.row_parsing import quoted, text
+from eventlake_spark.table_lines import quoted, text
 
 Kwargs = Mapping[str, Any]
 

@@ -29,13 +29,13 @@ from eventlake_spark.failure import log_failure
 from eventlake_spark.job_log import now, start_log
 from eventlake_spark.judgement import LOADED
 from eventlake_spark.objects import ObjectStore, s3_object_store
-from eventlake_spark.protection import ReadSecret, know_key, secret_of_lake
+from eventlake_spark.protection_key import ReadSecret, read_key, secret_of_lake
 from eventlake_spark.quarantine import duplicate_rows, quarantined_rows, reasons, write_beside_receipt
 from eventlake_spark.read_landings import Landings
 from eventlake_spark.receipt import code_hash, failed_entry, table_entry, write_receipt
-from eventlake_spark.row_parsing import TableLines, lines_of_table
 from eventlake_spark.session import in_parallel, start_session
 from eventlake_spark.stage import stage
+from eventlake_spark.table_lines import TableLines, lines_of_table
 from eventlake_spark.validation import Validator
 
 # small types are mostly waiting for the catalog and for S3; more threads than this only wait for cores
@@ -69,11 +69,11 @@ def main(
     definitions = parse_bundle(store.read(f"s3://{arguments.lake_bucket}/{plan.definitions_key}"))
     pairs = [(contract.event_type, contract.event_subtype) for contract in definitions.contracts]
     landings = Landings(plan, pairs, arguments.raw_bucket, store)
-    if any(lines_of_entry(entry, definitions).protects for entry in plan.tables):
-        know_key(session, arguments.protection_secret, read_secret)
+    asks_for_key = any(lines_of_entry(entry, definitions).protects for entry in plan.tables)
+    key = read_key(arguments.protection_secret, read_secret) if asks_for_key else b""
 
     def load(entry: TablePlan) -> Outcome:
-        return load_table(session, entry, definitions, landings, arguments, validator)
+        return load_table(session, entry, definitions, landings, arguments, validator, key)
 
     outcomes = in_parallel(session, load, plan.tables, THREADS)
     write_receipt(
@@ -110,11 +110,12 @@ def load_table(
     landings: Landings,
     arguments: JobArguments,
     validator: Validator,
+    key: bytes = b"",
 ) -> Outcome:
     """One table, from its lines to its entry in the receipt."""
     try:
         lines = lines_of_entry(entry, definitions)
-        batch = stage(session, lines, entry, landings, arguments.load_id, arguments.job_run_id)
+        batch = stage(session, lines, entry, landings, arguments.load_id, arguments.job_run_id, key)
         quarantined = quarantined_rows(batch, landings)
         has_news = batch.staged is not None and batch.count(LOADED)
         validation = _validation(batch, definitions, validator) if has_news else None

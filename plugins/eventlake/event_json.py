@@ -1,4 +1,4 @@
-"""Reading one line as the JSON object that an event is: strictly, numbers exactly, repeated names not forgotten.
+"""Reading one line as the JSON object that an event is: strictly, numbers exactly, of a repeated name the last value.
 
 Does not belong here: what an event has to contain (admission, row_rules).
 """
@@ -8,12 +8,6 @@ from __future__ import annotations
 import json
 from decimal import Decimal, InvalidOperation
 from typing import Any
-
-
-class RepeatedNames(dict[str, Any]):
-    """A JSON object that repeats a name: as a dict it has the last value of each, `earlier` keeps the others."""
-
-    earlier: list[tuple[str, Any]]
 
 
 class UnreadableLineError(ValueError):
@@ -33,7 +27,6 @@ def parse_event(text: str | bytes) -> dict[str, Any]:
             parse_float=_parse_fraction,
             parse_int=_parse_integer,
             parse_constant=_refuse_constant,
-            object_pairs_hook=_build_object,
         )
     except (ValueError, RecursionError) as error:
         raise UnreadableLineError(str(error)) from error
@@ -74,13 +67,3 @@ def _parse_fraction(text: str) -> Decimal:
 
 def _refuse_constant(text: str) -> None:
     raise ValueError(f"{text} is no JSON")
-
-
-def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    built = dict(pairs)
-    if len(built) == len(pairs):
-        return built
-    repeated = RepeatedNames(built)
-    last = {name: position for position, (name, _) in enumerate(pairs)}
-    repeated.earlier = [pair for position, pair in enumerate(pairs) if last[pair[0]] != position]
-    return repeated

@@ -1,8 +1,8 @@
 """What a table gets in place of a personal value: `x-protect` of a contract, and what each way of it does.
 
-Belongs here: the meaning, as the reference that the engine's SQL is held to, and which places of a table it is about.
-Does not belong here: that SQL (eventlake_spark.protection), where the key is kept (the template), what stays as it was
-sent on purpose (docs/decisions/0013).
+Belongs here: the meaning, as the reference that the job's class is held to, and which places of a table it is about.
+Does not belong here: that class (line_reader/eventlake/Protector.java), where the key is kept (the template), what
+stays as it was sent on purpose (docs/decisions/0013).
 """
 
 from __future__ import annotations

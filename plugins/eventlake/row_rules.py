@@ -1,4 +1,4 @@
-"""What makes one row wrong, as data that two engines obey: this module judges in Python, the load job in Spark.
+"""What makes one row wrong, as data that two engines obey: this module judges in Python, the load job in Java.
 
 Belongs here: the rules that contracts imply, the reference that judges a parsed event by them, the words for a bad row.
 Does not belong here: where bad rows are kept, rules over many rows (expectations), Spark.
@@ -7,9 +7,8 @@ How both engines have to read a rule:
 * null is missing, in items of arrays too; a missing value fulfils every keyword but `required`, which looks at a path
   only where the object that holds it is there. A keyword judges values of its own type only; `type` finds the others.
 * `type`: `integer` is a number written without fraction and exponent, within 64 bits (1.0 and 1e2 are none); `number`
-  has a finite double; a boolean is no number, a number in a string is a string. Should an object repeat a name, `type`
-  looks at every occurrence of it, be an earlier number finite or not, unless the last is null; all other keywords see
-  the last one.
+  has a finite double; a boolean is no number, a number in a string is a string.
+* should an object repeat a name, the last value counts, and nothing is asked of those before it.
 * an argument that is an int or a Decimal is compared exactly; a float means that the nearest doubles are compared.
 * `decimal` [precision, scale]: the value itself fits, zeros at its end aside; nothing is rounded.
 * lengths count code points; `pattern` and `format` are searched as patterns.python_pattern / java_pattern say.
@@ -27,7 +26,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from eventlake.contract_terms import EACH_ITEM, Comparison, Condition, Contract, Field, Path, path_text
-from eventlake.event_json import RepeatedNames, UnreadableLineError, parse_event
+from eventlake.event_json import UnreadableLineError, parse_event
 from eventlake.patterns import FORMAT_PATTERNS, python_pattern
 from eventlake.table_schema import JSON_TEXT, ColumnShape, json_text_paths, table_shape
 
@@ -243,10 +242,7 @@ def _is_broken(rule: RowRule, event: Mapping[str, Any]) -> bool:
             isinstance(holder, dict) and holder.get(rule.path[-1]) is None for holder in _values(event, rule.path[:-1])
         )
     if rule.keyword == "type":
-        return not (
-            all(is_of_type(value, rule.argument) for value in _values(event, rule.path))
-            and all(_is_readable_as(value, rule.argument) for value in _values(event, rule.path, every_occurrence=True))
-        )
+        return not all(is_of_type(value, rule.argument) for value in _values(event, rule.path))
     if rule.keyword == "compare":
         return not all(_compares(value, rule.argument, event) for value in _values(event, rule.path))
     judge = _JUDGES[rule.keyword]
@@ -271,7 +267,7 @@ def _is_judged(keyword: str, value: Any) -> bool:
     return isinstance(value, list) if keyword in ("minItems", "maxItems") else _is_number(value)
 
 
-def _values(value: Any, path: Path, *, every_occurrence: bool = False) -> Iterator[Any]:
+def _values(value: Any, path: Path) -> Iterator[Any]:
     """The values at a path that are not null: none, one, or one for each item of an array on the way."""
     if value is None:
         return
@@ -279,13 +275,9 @@ def _values(value: Any, path: Path, *, every_occurrence: bool = False) -> Iterat
         yield value
     elif path[0] == EACH_ITEM:
         for item in value if isinstance(value, list) else ():
-            yield from _values(item, path[1:], every_occurrence=every_occurrence)
+            yield from _values(item, path[1:])
     elif isinstance(value, Mapping):
-        if every_occurrence and isinstance(value, RepeatedNames) and value.get(path[0]) is not None:
-            for name, earlier in value.earlier:
-                if name == path[0]:
-                    yield from _values(earlier, path[1:], every_occurrence=True)
-        yield from _values(value.get(path[0]), path[1:], every_occurrence=every_occurrence)
+        yield from _values(value.get(path[0]), path[1:])
 
 
 def is_of_type(value: Any, kind: str) -> bool:
@@ -303,17 +295,6 @@ def is_of_type(value: Any, kind: str) -> bool:
             return value is None or isinstance(value, Mapping)
         case _:
             return value is None or isinstance(value, list)
-
-
-def _is_readable_as(value: Any, kind: str) -> bool:
-    """Whether a parser that wants this kind takes the value, be it replaced by a later one: anything can be a text."""
-    match kind:
-        case "string":
-            return True
-        case "number":
-            return value is None or _is_number(value)
-        case _:
-            return is_of_type(value, kind)
 
 
 def _is_integer(value: Any) -> bool:

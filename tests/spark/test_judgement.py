@@ -9,7 +9,7 @@ import pytest
 
 from disk_lake.lake import DiskLake
 from eventlake_spark import judgement, stage
-from eventlake_spark.row_parsing import quoted
+from eventlake_spark.table_lines import quoted
 from tests.builders import a_uuid
 from tests.spark.event_lines import a_line
 from tests.spark.test_load_events import PAYMENT, a_payment, counts_of

@@ -111,7 +111,7 @@ def test_good_lines_are_staged_typed_and_no_reader_sees_them(lake: DiskLake) -> 
     }
     assert second.event_detail == "refused"
     assert second.items[0].asDict() == {"sku": "x", "price": Decimal("0.10")}
-    assert second.other_fields == '{"more":{"a":[1,"2"]}}'
+    assert second.other_fields == '{"more":{"a": [1, "2"]}}'
 
 
 def counts_of(receipt: dict[str, Any], table: str = "events.payment_events") -> dict[str, int]:
@@ -404,7 +404,7 @@ def test_a_row_that_goes_missing_on_the_way_is_seen(lake: DiskLake, monkeypatch:
     # given: a judgement that loses a row
     lake.define({"payment/order": PAYMENT})
     judge = stage.judged_lines
-    monkeypatch.setattr(stage, "judged_lines", lambda *given: judge(*given).where(f"event_uuid <> '{a_uuid(2)}'"))
+    monkeypatch.setattr(stage, "judged_lines", lambda *given: judge(*given).where(f"row.event_uuid <> '{a_uuid(2)}'"))
 
     # when
     landing = lake.land([a_payment(1), a_payment(2)])

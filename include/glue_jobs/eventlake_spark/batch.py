@@ -12,9 +12,9 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from eventlake.load_plan import TablePlan
-from eventlake_spark.judgement import LOADED, VERDICT
-from eventlake_spark.row_parsing import TableLines, quoted
+from eventlake_spark.judgement import LOADED
 from eventlake_spark.table_ddl import IcebergTable, Staged
+from eventlake_spark.table_lines import TableLines
 
 
 @dataclass
@@ -42,8 +42,7 @@ class Batch:
     @property
     def loaded_rows(self) -> DataFrame:
         """The rows that were staged, from memory."""
-        columns = [quoted(column.name) for column in self.lines.columns]
-        return self.judged.where(f"{VERDICT} = '{LOADED}'").selectExpr(*columns)
+        return self.judged.where(f"verdict = '{LOADED}'").selectExpr("row.*")
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class SideRow:
-    """A row that is not loaded. `original`: its line, where it is bad."""
+    """A row that is not loaded. `original`: its text, where it is bad; `line`: its number within its object."""
 
     verdict: str
     raw_object: str
@@ -69,6 +68,7 @@ class SideRow:
     sequence_number: str | None
     day: str | None
     original: str | None
+    line: int
 
     @property
     def identity(self) -> str:

@@ -12,14 +12,12 @@ equal in readers' rows line by line: all are spread over (day, bucket of uuid), 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from eventlake_spark.row_parsing import TableLines, column_expressions, content, parse_expression, quoted, text
-from eventlake_spark.row_rules import is_bad
+from eventlake_spark.table_lines import TableLines, content
 
 # gzip bytes of raw that one task reads, judges and writes in good time (about 50,000 events)
 BYTES_OF_ONE_TASK = 8 * 1024**2
@@ -30,14 +28,8 @@ BYTES_TO_BROADCAST = 512 * 1024**2
 KEY_OF = "xxhash64({day}, {uuid})"
 
 LOADED, DUPLICATE, CONFLICT, BAD, KNOWN = "loaded", "duplicate", "conflict", "bad", "known"
-# beside the table's own columns; no contract can name a field so
-VERDICT, ORIGINAL = "`the verdict`", "`the line`"
-_IS_BAD, _BUCKET, _KEY, _ROW = "`is bad`", "`the bucket`", "`the key`", "`the row`"
-_PLACE, _FIRST_ONE, _IS_WINNER = "`the place`", "`the first one`", "`is the winner`"
-_FIRST = "ingested_at, shard_id, length(sequence_number), sequence_number"
-_TEXT = "`the text`"
-# as long as all columns together: of other lines, the few that need their text look it up where it lies
-_OWN_TEXT = f"CASE WHEN {_IS_BAD} THEN {_TEXT} END AS {ORIGINAL}"
+_IS_BAD = "original IS NOT NULL"
+_FIRST = "row.ingested_at, row.shard_id, length(row.sequence_number), row.sequence_number"
 
 
 @dataclass(frozen=True)
@@ -58,9 +50,8 @@ class Layout:
         join_by = "broadcast" if size_bytes <= BYTES_TO_BROADCAST else "merge"
         return Layout(max(4, 2 * files_a_day * days), files_a_day, join_by)
 
-    @property
-    def bucket(self) -> str:
-        return f"pmod(xxhash64(event_uuid), {self.files_a_day})"
+    def bucket(self, uuid: str) -> str:
+        return f"pmod(xxhash64({uuid}), {self.files_a_day})"
 
     def spread(self, rows: DataFrame, day: str, bucket: str | Column) -> DataFrame:
         return rows.coalesce(1) if self.tasks == 1 else rows.repartition(self.tasks, day, bucket)
@@ -68,146 +59,92 @@ class Layout:
 
 @dataclass(frozen=True)
 class Published:
-    """Rows that readers see on the days of the batch: `held day`, `held uuid`. Where not all are kept, as in a rebuild,
-    also `is kept`, and of those that are derived anew `held shard`, `held number`, `held object`, `held load`."""
+    """Rows that readers see on the days of the batch: `held_day`, `held_uuid`. Where not all are kept, as in a rebuild,
+    also `is_kept`, and of those that are derived anew `held_shard`, `held_number`, `held_object`, `held_load`."""
 
     rows: DataFrame
     are_all_kept: bool
 
 
-def judged_lines(
-    lines: TableLines,
-    raw: DataFrame,
-    published: Published | None,
-    layout: Layout,
-    load_id: str,
-    only_days: Sequence[str],
-    counted: Observation,
-) -> DataFrame:
-    """Every line with the table's columns, its verdict and, where it is bad, its text: kept in memory.
-
-    `only_days`: a line of another day is none of this batch. `counted`: gets how many lines there are.
-    """
-    columns = column_expressions(lines, load_id)
-    parsed = raw.selectExpr("value", "raw_object", f"{parse_expression(lines)} AS e")
+def judged_lines(read: DataFrame, lines: TableLines, published: Published | None, layout: Layout) -> DataFrame:
+    """Lines as they were read (line_reading.read_lines), each with its `verdict`: kept in memory."""
     if layout.tasks > 1 and (published is None or published.are_all_kept):
-        judged = _judged_where_equal(parsed, columns, published, lines, layout, counted)
-    else:
-        judged = _judged_side_by_side(parsed, columns, published, lines, layout, only_days, counted)
-    return judged.selectExpr(*map(quoted, columns), VERDICT, ORIGINAL)
+        return _judged_where_equal(read, lines, published, layout)
+    return _judged_side_by_side(read, lines, published, layout)
 
 
-def _judged_where_equal(
-    parsed: DataFrame,
-    columns: Mapping[str, str],
-    published: Published | None,
-    lines: TableLines,
-    layout: Layout,
-    counted: Observation,
-) -> DataFrame:
+def _judged_where_equal(read: DataFrame, lines: TableLines, published: Published | None, layout: Layout) -> DataFrame:
     """The verdicts of a large load: of a line that is the only one of its uuid, nothing is compared with anything."""
-    made = ", ".join(f"{text(name)}, {expression}" for name, expression in columns.items())
-    # one value, which goes through whatever comes next without being taken apart
-    typed = parsed.selectExpr(f"value AS {_TEXT}", f"{is_bad(lines)} AS {_IS_BAD}", f"named_struct({made}) AS r")
-    typed = _counted(typed, counted)
-    key = KEY_OF.format(day="r.event_date", uuid="r.event_uuid")
-    kept = typed.selectExpr(
-        "r", _IS_BAD, _OWN_TEXT, f"{key} AS {_KEY}", f"monotonically_increasing_id() AS {_ROW}"
-    ).localCheckpoint(eager=True)
-    good = kept.where(f"NOT {_IS_BAD}")
-    keys = good.selectExpr(f"{_KEY} AS key")
+    key = KEY_OF.format(day="row.event_date", uuid="row.event_uuid")
+    kept = read.selectExpr("*", f"{key} AS key", "monotonically_increasing_id() AS place").localCheckpoint(eager=True)
+    good = kept.where(f"NOT ({_IS_BAD})")
+    keys = good.select("key")
     held = None
     if published is not None:
-        held_key = KEY_OF.format(day="`held day`", uuid="`held uuid`")
-        held = published.rows.selectExpr("*", f"{held_key} AS `held key`")
-        held = held.join(keys.hint(layout.join_by), F.expr("`held key` = key"), "semi").localCheckpoint(eager=True)
-        keys = keys.unionAll(held.selectExpr("`held key`"))
+        held_key = KEY_OF.format(day="held_day", uuid="held_uuid")
+        held = published.rows.selectExpr("*", f"{held_key} AS key")
+        held = held.join(keys.hint(layout.join_by), "key", "semi").localCheckpoint(eager=True)
+        keys = keys.unionAll(held.select("key"))
     # equal numbers of different uuids are possible and do no harm: here nothing is decided yet
     asked = keys.groupBy("key").count().where("count > 1").select("key")
-    equals = good.join(asked.hint(layout.join_by), F.expr(f"{_KEY} = key"), "semi")
-    compared = _among_equals(equals.selectExpr("r.*", _IS_BAD, _ROW, f"0 AS {_BUCKET}"), lines, _FIRST)
-    if held is None:
-        verdict = VERDICT
-    else:
-        same = F.expr("event_date = `held day` AND event_uuid = `held uuid`")
-        compared = compared.join(held.hint(layout.join_by), same, "left")
-        verdict = f"CASE WHEN `held uuid` IS NOT NULL THEN '{KNOWN}' ELSE {VERDICT} END"
-    found = compared.selectExpr(f"{_ROW} AS row", f"{verdict} AS verdict").where(f"verdict <> '{LOADED}'")
+    equals = good.join(asked.hint(layout.join_by), "key", "semi")
+    compared = _among_equals(_with_places(equals, "0"), lines, _FIRST)
+    verdict = "verdict"
+    if held is not None:
+        compared = compared.join(held.hint(layout.join_by), F.expr("day = held_day AND uuid = held_uuid"), "left")
+        verdict = f"CASE WHEN held_uuid IS NOT NULL THEN '{KNOWN}' ELSE verdict END"
+    found = compared.selectExpr("place", f"{verdict} AS verdict").where(f"verdict <> '{LOADED}'")
     found = found.localCheckpoint(eager=True)
     verdict = f"CASE WHEN {_IS_BAD} THEN '{BAD}' ELSE coalesce(verdict, '{LOADED}') END"
-    beside = kept.join(found.hint(layout.join_by), F.expr(f"{_ROW} = row"), "left")
-    return beside.selectExpr("r.*", f"{verdict} AS {VERDICT}", ORIGINAL)
+    beside = kept.join(found.hint(layout.join_by), "place", "left")
+    return beside.selectExpr("row", "original", "line", f"{verdict} AS verdict")
 
 
-def _judged_side_by_side(
-    parsed: DataFrame,
-    columns: Mapping[str, str],
-    published: Published | None,
-    lines: TableLines,
-    layout: Layout,
-    only_days: Sequence[str],
-    counted: Observation,
-) -> DataFrame:
+def _judged_side_by_side(read: DataFrame, lines: TableLines, published: Published | None, layout: Layout) -> DataFrame:
     """The verdicts of a small load, and of a rebuild: every line is put beside those of its day and bucket of uuid."""
-    typed = parsed.selectExpr(
-        f"value AS {_TEXT}",
-        f"{is_bad(lines)} AS {_IS_BAD}",
-        *(f"{made} AS {quoted(name)}" for name, made in columns.items()),
-    )
-    if only_days:
-        days = ", ".join(f"DATE '{day}'" for day in only_days)
-        # a line without a day is bad, and stands in quarantine for every day
-        typed = typed.where(f"event_date IN ({days}) OR event_date IS NULL")
-    typed = _counted(typed, counted)
-    typed = typed.selectExpr(*map(quoted, columns), _IS_BAD, _OWN_TEXT, f"{layout.bucket} AS {_BUCKET}")
-    typed = layout.spread(typed, "event_date", _BUCKET)
-    is_known, kept_load_id = "false", "load_id"
+    placed = layout.spread(_with_places(read, layout.bucket("row.event_uuid")), "day", "bucket")
+    is_known, row = "false", F.col("row")
     if published is None:
-        judged = _among_equals(typed, lines, _FIRST)
+        judged = _among_equals(placed, lines, _FIRST)
     elif published.are_all_kept:
         # readers' rows have no say in which line is first: so near them, the lines need not be sorted a second time
-        judged = _beside_published(_among_equals(typed, lines, _FIRST), published, layout)
-        is_known = "`held uuid` IS NOT NULL"
+        judged = _beside_published(_among_equals(placed, lines, _FIRST), published, layout)
+        is_known = "held_uuid IS NOT NULL"
     else:
         # the winner of a uuid stays the winner while its line is there, whatever else turned up since
-        is_winner = "coalesce(shard_id = `held shard` AND sequence_number = `held number`, false)"
-        same_object = "coalesce(raw_object = `held object`, false)"
-        beside = _beside_published(typed, published, layout).selectExpr("*", f"{is_winner} AS {_IS_WINNER}")
-        judged = _among_equals(beside, lines, f"{_IS_WINNER} DESC, {same_object} DESC, {_FIRST}")
-        is_known = "`held uuid` IS NOT NULL AND `is kept`"
-        kept_load_id = f"CASE WHEN {_IS_WINNER} THEN `held load` ELSE load_id END"
-    verdict = f"CASE WHEN {is_known} AND NOT {_IS_BAD} THEN '{KNOWN}' ELSE {VERDICT} END"
-    return judged.selectExpr(
-        *(f"{kept_load_id} AS load_id" if name == "load_id" else quoted(name) for name in columns),
-        f"{verdict} AS {VERDICT}",
-        ORIGINAL,
-    ).localCheckpoint(eager=True)
+        is_winner = "coalesce(row.shard_id = held_shard AND row.sequence_number = held_number, false)"
+        same_object = "coalesce(row.raw_object = held_object, false)"
+        beside = _beside_published(placed, published, layout).selectExpr("*", f"{is_winner} AS is_winner")
+        judged = _among_equals(beside, lines, f"is_winner DESC, {same_object} DESC, {_FIRST}")
+        is_known = "held_uuid IS NOT NULL AND is_kept"
+        row = row.withField("load_id", F.expr("CASE WHEN is_winner THEN held_load ELSE row.load_id END"))
+    verdict = F.expr(f"CASE WHEN {is_known} AND NOT ({_IS_BAD}) THEN '{KNOWN}' ELSE verdict END")
+    return judged.select(row.alias("row"), "original", "line", verdict.alias("verdict")).localCheckpoint(eager=True)
 
 
-def _counted(typed: DataFrame, counted: Observation) -> DataFrame:
-    return typed.observe(counted, F.count(F.lit(1)).alias("lines"))
+def _with_places(read: DataFrame, bucket: str) -> DataFrame:
+    return read.selectExpr("*", "row.event_date AS day", "row.event_uuid AS uuid", f"{bucket} AS bucket")
 
 
-def _beside_published(rows: DataFrame, published: Published, layout: Layout) -> DataFrame:
+def _beside_published(placed: DataFrame, published: Published, layout: Layout) -> DataFrame:
     """Each line with the row of its uuid that readers see, if there is one."""
-    bucket = layout.bucket.replace("event_uuid", "`held uuid`")
-    held = published.rows.selectExpr("*", f"{bucket} AS `held bucket`")
-    held = layout.spread(held, "`held day`", "`held bucket`")
-    same = f"event_date = `held day` AND {_BUCKET} = `held bucket` AND event_uuid = `held uuid` AND NOT {_IS_BAD}"
-    return rows.hint("merge").join(held, F.expr(same), "left")
+    held = published.rows.selectExpr("*", f"{layout.bucket('held_uuid')} AS held_bucket")
+    held = layout.spread(held, "held_day", "held_bucket")
+    same = f"day = held_day AND bucket = held_bucket AND uuid = held_uuid AND NOT ({_IS_BAD})"
+    return placed.hint("merge").join(held, F.expr(same), "left")
 
 
-def _among_equals(rows: DataFrame, lines: TableLines, in_order: str) -> DataFrame:
+def _among_equals(placed: DataFrame, lines: TableLines, in_order: str) -> DataFrame:
     """The verdict of each line among those of its uuid, the first of which is loaded."""
-    equals = f"OVER (PARTITION BY event_date, {_BUCKET}, event_uuid, {_IS_BAD} ORDER BY {in_order})"
-    own = content(lines)
+    equals = f"OVER (PARTITION BY day, bucket, uuid, {_IS_BAD} ORDER BY {in_order})"
     # few lines have an equal before them: only of those the content is written out
     verdict = (
-        f"CASE WHEN {_IS_BAD} THEN '{BAD}' WHEN {_PLACE} = 1 THEN '{LOADED}'"
-        f" WHEN to_json({own}) = to_json({_FIRST_ONE}) THEN '{DUPLICATE}' ELSE '{CONFLICT}' END"
+        f"CASE WHEN {_IS_BAD} THEN '{BAD}' WHEN ordinal = 1 THEN '{LOADED}'"
+        f" WHEN to_json({content(lines, 'row')}) = to_json({content(lines, 'first')}) THEN '{DUPLICATE}'"
+        f" ELSE '{CONFLICT}' END"
     )
     return (
-        rows.selectExpr("*", f"row_number() {equals} AS {_PLACE}", f"first_value({own}) {equals} AS {_FIRST_ONE}")
-        .selectExpr("*", f"{verdict} AS {VERDICT}")
-        .drop(_PLACE.strip("`"), _FIRST_ONE.strip("`"))
+        placed.selectExpr("*", f"row_number() {equals} AS ordinal", f"first_value(row) {equals} AS first")
+        .selectExpr("*", f"{verdict} AS verdict")
+        .drop("ordinal", "first")
     )

@@ -3,7 +3,7 @@
 Belongs here: which lines of which object belong to a table. What does not belong here: what the lines say.
 
 Objects of the error prefix are decoded by the driver: Firehose wraps the records that it could not deliver in JSON, and
-one such object holds lines of several tables.
+one such object holds lines of several tables. So are objects that are not packed, which the lake does not write.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from eventlake.settings import UNCONTRACTED_TABLE
 from eventlake_spark.objects import ObjectStore
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_LINES = "value string, raw_object string"
+_LINES = "value string, raw_object string, number int"
 
 
 @dataclass(frozen=True)
@@ -43,30 +43,32 @@ class Landings:
         self._store = store
 
     def frame(self, session: SparkSession, entry: TablePlan) -> DataFrame:
-        """`value` and `raw_object` (the object's key) of every line that is not blank."""
-        whole = [landing for landing in entry.landings if landing.area != ERRORS_AREA]
-        errors = [landing for landing in entry.landings if landing.area == ERRORS_AREA]
+        """`value` and `raw_object` (the object's key) of every line, in the order of an object's lines; `number` of it
+        within its object, where the driver read it."""
+        # a packed object is read by one task, whole
+        packed = [landing for landing in entry.landings if self._is_packed(landing)]
         frames = []
-        if whole:
-            paths = sorted({self._store.spark_path(self.uri(landing.object_key)) for landing in whole})
+        if packed:
+            paths = sorted({self._store.spark_path(self.uri(landing.object_key)) for landing in packed})
             root = self._store.spark_path(self.uri(""))
             read = session.read.option("lineSep", "\n").text(paths)
             # paths are as they were asked for; what comes before the key is the same for all
-            frames.append(
-                read.selectExpr("value", f"substring_index(_metadata.file_path, '{_stem(root)}', -1) AS raw_object")
-            )
-        if errors:
+            raw_object = f"substring_index(_metadata.file_path, '{_stem(root)}', -1) AS raw_object"
+            frames.append(read.selectExpr("value", raw_object, "CAST(NULL AS INT) AS number"))
+        if len(packed) < len(entry.landings) or not packed:
+            # rows leave a table of which a rebuild reads nothing
             rows = [
-                (line.content.decode("utf-8", "replace"), landing.object_key)
-                for landing in errors
+                (line.content.decode("utf-8", "replace"), landing.object_key, line.number)
+                for landing in entry.landings
+                if not self._is_packed(landing)
                 for line in self.lines(landing, entry.table)
             ]
             frames.append(session.createDataFrame(rows, _LINES).coalesce(1))
-        if not frames:
-            # rows leave a table of which a rebuild reads nothing
-            frames.append(session.createDataFrame([], _LINES).coalesce(1))
-        lines = frames[0] if len(frames) == 1 else frames[0].unionByName(frames[1])
-        return lines.where(r"value RLIKE '\\S'")
+        return frames[0] if len(frames) == 1 else frames[0].unionByName(frames[1])
+
+    @staticmethod
+    def _is_packed(landing: Landing) -> bool:
+        return landing.area != ERRORS_AREA and landing.object_key.endswith(".gz")
 
     def lines(self, landing: Landing, table: str) -> Iterator[LineOf]:
         """The lines of one object that belong to a table, read by the driver."""

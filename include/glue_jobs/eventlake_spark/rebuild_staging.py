@@ -17,10 +17,10 @@ from eventlake.errors import TerminalError
 from eventlake.load_plan import table_of_pair
 from eventlake.settings import UNCONTRACTED_TABLE
 from eventlake_spark.batch import Batch
-from eventlake_spark.judgement import LOADED, VERDICT, Layout, Published
+from eventlake_spark.judgement import LOADED, Layout, Published
 from eventlake_spark.read_landings import Landings
-from eventlake_spark.row_parsing import content_hash, text
 from eventlake_spark.table_ddl import PARTITION, IcebergTable, Staged
+from eventlake_spark.table_lines import content_hash, text
 
 ADDED, REMOVED, CHANGED, SAME, KEPT = "added", "removed", "changed", "same", "kept"
 _HOME, _IS_READ = "`the home`", "`is read again`"
@@ -41,13 +41,13 @@ def published_of_rebuild(session: SparkSession, table: IcebergTable, landings: L
     rows = _with_fate(session, table.rows_at(table.require_snapshot(), landings.plan.days, ()), table.name, landings)
     return Published(
         rows.selectExpr(
-            "event_date AS `held day`",
-            "event_uuid AS `held uuid`",
-            f"NOT {_IS_READ} AS `is kept`",
-            "shard_id AS `held shard`",
-            "sequence_number AS `held number`",
-            "raw_object AS `held object`",
-            "load_id AS `held load`",
+            "event_date AS held_day",
+            "event_uuid AS held_uuid",
+            f"NOT {_IS_READ} AS is_kept",
+            "shard_id AS held_shard",
+            "sequence_number AS held_number",
+            "raw_object AS held_object",
+            "load_id AS held_load",
         ),
         are_all_kept=False,
     )
@@ -75,17 +75,17 @@ def replace_days(
 
 
 def _compared(session: SparkSession, batch: Batch, landings: Landings, layout: Layout) -> list[_Count]:
-    loaded = batch.judged.where(f"{VERDICT} = '{LOADED}'").selectExpr(
-        "event_date AS `new day`",
-        "event_uuid AS `new uuid`",
-        f"{layout.bucket} AS `new bucket`",
-        f"{content_hash(batch.lines)} AS `new hash`",
+    loaded = batch.judged.where(f"verdict = '{LOADED}'").selectExpr(
+        "row.event_date AS `new day`",
+        "row.event_uuid AS `new uuid`",
+        f"{layout.bucket('row.event_uuid')} AS `new bucket`",
+        f"{content_hash(batch.lines, 'row')} AS `new hash`",
     )
     held = batch.table.rows_at(batch.table.require_snapshot(), landings.plan.days, batch.lines.columns)
     held = _with_fate(session, held, batch.entry.table, landings).selectExpr(
         "event_date AS `old day`",
         "event_uuid AS `old uuid`",
-        f"{layout.bucket} AS `old bucket`",
+        f"{layout.bucket('event_uuid')} AS `old bucket`",
         f"{content_hash(batch.lines)} AS `old hash`",
         _HOME,
         _IS_READ,
@@ -122,7 +122,7 @@ def _written(
         shown = table.rows_of_branch(batch.branch, f"{PARTITION} IN ({days})")
         kept = _with_fate(session, shown, batch.entry.table, landings).where(f"NOT {_IS_READ}")
         rows = kept.drop(_HOME.strip("`"), _IS_READ.strip("`")).unionByName(rows, allowMissingColumns=True)
-        rows = layout.spread(rows, PARTITION, F.expr(layout.bucket))
+        rows = layout.spread(rows, PARTITION, F.expr(layout.bucket("event_uuid")))
     (
         table.filled_up(rows)
         .writeTo(f"{table.identifier}.branch_{batch.branch}")

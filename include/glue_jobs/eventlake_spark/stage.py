@@ -25,45 +25,51 @@ from eventlake_spark.judgement import (
     DUPLICATE,
     KNOWN,
     LOADED,
-    ORIGINAL,
-    VERDICT,
     Layout,
     Published,
     judged_lines,
 )
+from eventlake_spark.line_reading import read_lines
 from eventlake_spark.read_landings import Landings
 from eventlake_spark.rebuild_staging import published_of_rebuild, replace_days
-from eventlake_spark.row_parsing import TableLines, content_hash
 from eventlake_spark.table_ddl import PARTITION, SORT_BY, IcebergTable, ready_table
+from eventlake_spark.table_lines import TableLines, content_hash
 
 # each has a file open, with a buffer for every column; of more days, one is written after the other
 DAYS_WRITTEN_AT_ONCE = 16
 
 
 def stage(
-    session: SparkSession, lines: TableLines, entry: TablePlan, landings: Landings, load_id: str, job_run_id: str
+    session: SparkSession,
+    lines: TableLines,
+    entry: TablePlan,
+    landings: Landings,
+    load_id: str,
+    job_run_id: str,
+    key: bytes = b"",
 ) -> Batch:
     """Judges the entry's lines against each other and the table's `main`. What a load adds, or the days that a rebuild
-    changes, are on a branch then."""
+    changes, are on a branch then. `key`: under which personal values are hashed."""
     plan = landings.plan
     table = ready_table(session, entry.table, lines.columns, lines.owner, SORT_BY)
     base = table.require_snapshot()
     is_rebuild = plan.kind is LoadKind.REBUILD
     layout = Layout.of(entry.size_bytes, len(plan.days) or 1)
     counted = Observation()
-    raw = landings.frame(session, entry)
+    read = read_lines(landings.frame(session, entry), lines, load_id, key, plan.days, counted)
     published = None
     if table.holds_rows():
         if is_rebuild:
             published = published_of_rebuild(session, table, landings)
         else:
             published = _held(session, table, _touched_days(session, landings, entry))
-    judged = judged_lines(lines, raw, published, layout, load_id, plan.days, counted)
+    judged = judged_lines(read, lines, published, layout)
     tallies = [
         Tally(row[0], row[1], row[2], row[3])
-        for row in judged.groupBy("raw_object", VERDICT.strip("`"), "event_date")
+        for row in judged.selectExpr("row.raw_object AS object", "verdict", "row.event_date AS day")
+        .groupBy("object", "verdict", "day")
         .count()
-        .selectExpr("raw_object", VERDICT, "CAST(event_date AS STRING)", "count")
+        .selectExpr("object", "verdict", "CAST(day AS STRING)", "count")
         .collect()
     ]
     batch = Batch(
@@ -87,7 +93,7 @@ def _held(session: SparkSession, table: IcebergTable, touched: Sequence[str]) ->
         return None
     days = ", ".join(f"DATE '{day}'" for day in touched)
     rows = session.sql(
-        "SELECT event_date AS `held day`, event_uuid AS `held uuid`"
+        "SELECT event_date AS held_day, event_uuid AS held_uuid"
         f" FROM {table.identifier} VERSION AS OF {table.base_snapshot_id} WHERE event_date IN ({days})"
     )
     return Published(rows, are_all_kept=True)
@@ -114,27 +120,27 @@ def _touched_days(session: SparkSession, landings: Landings, entry: TablePlan) -
 def _conflicts(session: SparkSession, batch: Batch, base: int) -> frozenset[str]:
     """Identities of rows that the table holds under the same uuid with other content. The same record is no conflict:
     a contract may have grown since it was loaded."""
-    hashed = content_hash(batch.lines)
     # no contract can name a field so: readers' rows come with all of their columns
-    known = batch.judged.where(f"{VERDICT} = '{KNOWN}'").selectExpr(
-        "event_date AS `own day`", "event_uuid AS `own uuid`", "shard_id AS `own shard`",
-        "sequence_number AS `own number`", f"{hashed} AS `own content`",
+    known = batch.judged.where(f"verdict = '{KNOWN}'").selectExpr(
+        "row.event_date AS `own day`", "row.event_uuid AS `own uuid`", "row.shard_id AS `own shard`",
+        "row.sequence_number AS `own number`", f"{content_hash(batch.lines, 'row')} AS `own content`",
     )  # fmt: skip
     days = sorted({tally.day for tally in batch.tallies if tally.verdict == KNOWN and tally.day is not None})
     held = batch.table.rows_at(base, days, batch.lines.columns)
     both = held.join(F.broadcast(known), F.expr("event_date = `own day` AND event_uuid = `own uuid`"))
     # of the days' rows only these few are hashed
     other = both.where(
-        f"`own content` <> {hashed} AND NOT (`own shard` <=> shard_id AND `own number` <=> sequence_number)"
+        f"`own content` <> {content_hash(batch.lines)}"
+        " AND NOT (`own shard` <=> shard_id AND `own number` <=> sequence_number)"
     )
     return frozenset(f"{row[0]}:{row[1]}" for row in other.selectExpr("`own shard`", "`own number`").collect())
 
 
 def _sides(batch: Batch) -> list[SideRow]:
     """The rows that are not loaded; a known row is a duplicate or, where its content differs, a conflict."""
-    rows = batch.judged.where(f"{VERDICT} <> '{LOADED}'").selectExpr(
-        VERDICT, "raw_object", "event_uuid", "event_subtype", "producer", "shard_id", "sequence_number",
-        "CAST(event_date AS STRING)", ORIGINAL,
+    rows = batch.judged.where(f"verdict <> '{LOADED}'").selectExpr(
+        "verdict", "row.raw_object", "row.event_uuid", "row.event_subtype", "row.producer", "row.shard_id",
+        "row.sequence_number", "CAST(row.event_date AS STRING)", "original", "line",
     )  # fmt: skip
     sides = []
     for row in rows.toLocalIterator():
