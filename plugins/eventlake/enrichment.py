@@ -6,8 +6,6 @@ change escapes. What does not belong here: whether the event may come in (admiss
 
 from __future__ import annotations
 
-import json
-
 from eventlake.arrival import Arrival
 from eventlake.layout import Partition
 from eventlake.timestamps import iso_from_microseconds, iso_from_milliseconds
@@ -35,7 +33,7 @@ def split_event_name(event_name: str) -> tuple[str, str, str | None]:
 def enriched_line(arrival: Arrival, event_name: str, created_at_us: int, partition: Partition, code_hash: str) -> bytes:
     """The event with the lake's fields at its end. `arrival.data` is an admissible event, so it has fields already."""
     event_type, event_subtype, detail = split_event_name(event_name)
-    # names, shard ids and numbers hold nothing that JSON would escape
+    # names, shard ids, numbers and hashes hold nothing that JSON would escape
     detail_text = "null" if detail is None else f'"{detail}"'
     added = (
         f',"created_datetime":"{iso_from_microseconds(created_at_us)}"'
@@ -43,6 +41,6 @@ def enriched_line(arrival: Arrival, event_name: str, created_at_us: int, partiti
         f',"event_detail":{detail_text}'
         f',"_lake":{{"ingested_at":"{iso_from_milliseconds(arrival.arrived_at_ms)}"'
         f',"shard_id":"{arrival.shard_id}","sequence_number":"{arrival.sequence_number}"'
-        f',"area":"{partition.area.value}","day":"{partition.day}","code_hash":{json.dumps(code_hash)}}}}}'
+        f',"area":"{partition.area.value}","day":"{partition.day}","code_hash":"{code_hash}"}}}}'
     )
     return one_line(arrival.data)[:-1] + added.encode()

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import NamedTuple
 from zlib import crc32
 
-from eventlake.timestamps import SECONDS_PER_DAY, iso_second
+from eventlake.timestamps import SECONDS_PER_DAY, iso_day
 
 # Firehose keeps 500 partitions open per stream and sends the rest to its error prefix: event days of any age would
 # overrun that in one backfill. https://docs.aws.amazon.com/firehose/latest/dev/limits.html
@@ -57,10 +57,10 @@ _ERROR_KEY = re.compile(r"errors/[^/]+/(?P<year>\d{4})/(?P<month>\d{2})/(?P<day>
 
 def partition_of(created_at_seconds: int, arrived_at_seconds: int) -> Partition:
     """The partition of an event that occurred and arrived at these times: old events lie by the day of arrival."""
-    age_days = arrived_at_seconds // SECONDS_PER_DAY - created_at_seconds // SECONDS_PER_DAY
-    if age_days <= LATE_AFTER_DAYS:
-        return Partition(Area.RAW, iso_second(created_at_seconds)[:10])
-    return Partition(Area.LATE, iso_second(arrived_at_seconds)[:10])
+    created_on, arrived_on = created_at_seconds // SECONDS_PER_DAY, arrived_at_seconds // SECONDS_PER_DAY
+    if arrived_on - created_on <= LATE_AFTER_DAYS:
+        return Partition(Area.RAW, iso_day(created_on))
+    return Partition(Area.LATE, iso_day(arrived_on))
 
 
 def event_prefix(area: Area, event_type: str, event_subtype: str, day: str) -> str:

@@ -11,10 +11,17 @@ from functools import lru_cache
 SECONDS_PER_DAY = 86_400
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
+def iso_day(day: int) -> str:
+    """`2026-11-21`, of a day counted from 1970 on. Cached: the events of one batch share few days."""
+    return datetime.fromtimestamp(day * SECONDS_PER_DAY, UTC).strftime("%Y-%m-%d")
+
+
 def iso_second(seconds: int) -> str:
-    """`2026-11-21T08:00:00`, without zone. Cached: the events of one batch share few seconds."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    """`2026-11-21T08:00:00`, without zone."""
+    day, second = divmod(seconds, SECONDS_PER_DAY)
+    minute, second = divmod(second, 60)
+    return f"{iso_day(day)}T{minute // 60:02d}:{minute % 60:02d}:{second:02d}"
 
 
 def iso_from_milliseconds(milliseconds: int) -> str:
