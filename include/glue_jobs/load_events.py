@@ -110,7 +110,7 @@ def load_table(
     landings: Landings,
     arguments: JobArguments,
     validator: Validator,
-    key: bytes = b"",
+    key: bytes,
 ) -> Outcome:
     """One table, from its lines to its entry in the receipt."""
     try:

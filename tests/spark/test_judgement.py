@@ -20,9 +20,15 @@ NOON = 1_795_248_000
 SPREADS = {
     "one task": {},
     "many tasks": {"BYTES_OF_ONE_TASK": 0},
-    "many tasks, sorted": {"BYTES_OF_ONE_TASK": 0, "BYTES_TO_BROADCAST": 0},
+    "many tasks, counted": {"BYTES_OF_ONE_TASK": 0, "BYTES_TO_BROADCAST": 0},
+    "many tasks, sorted": {"BYTES_OF_ONE_TASK": 0, "BYTES_TO_BROADCAST": 0, "ROWS_TO_BROADCAST": 0},
     "all under suspicion": {"BYTES_OF_ONE_TASK": 0, "KEY_OF": "CAST(0 AS BIGINT)"},
-    "all under suspicion, sorted": {"BYTES_OF_ONE_TASK": 0, "BYTES_TO_BROADCAST": 0, "KEY_OF": "CAST(0 AS BIGINT)"},
+    "all under suspicion, sorted": {
+        "BYTES_OF_ONE_TASK": 0,
+        "BYTES_TO_BROADCAST": 0,
+        "ROWS_TO_BROADCAST": 0,
+        "KEY_OF": "CAST(0 AS BIGINT)",
+    },
 }
 
 

@@ -19,7 +19,7 @@ from eventlake_spark.table_lines import TableLines
 
 @dataclass
 class Batch:
-    """What became of one table's lines. `sides` are the rows that were not loaded."""
+    """What became of one table's lines. `judged`: each with its verdict; `sides`: the rows that were not loaded."""
 
     lines: TableLines
     entry: TablePlan
@@ -30,7 +30,6 @@ class Batch:
     tallies: list[Tally]
     conflicts: frozenset[str]  # identities of rows whose uuid the table holds with other content
     staged: Staged | None = None
-    known: int = 0
     sides: list[SideRow] = field(default_factory=list)
     # of a rebuild: what it changes, as the receipt says it, and on which days
     diff: Mapping[str, Any] | None = None

@@ -22,8 +22,9 @@ from eventlake_spark.table_lines import TableLines, content
 # gzip bytes of raw that one task reads, judges and writes in good time (about 50,000 events)
 BYTES_OF_ONE_TASK = 8 * 1024**2
 BYTES_OF_ONE_FILE = 64 * 1024**2
-# of raw, packed: of so many lines (about four million) every worker can hold a number each
+# of raw, packed: of so many lines (about four million) every worker can hold a number each; and so many rows of numbers
 BYTES_TO_BROADCAST = 512 * 1024**2
+ROWS_TO_BROADCAST = 4_000_000
 # the same for equals; where it is the same for others too, they are compared for nothing
 KEY_OF = "xxhash64({day}, {uuid})"
 
@@ -34,8 +35,8 @@ _FIRST = "row.ingested_at, row.shard_id, length(row.sequence_number), row.sequen
 
 @dataclass(frozen=True)
 class Layout:
-    """How a batch is spread: the tasks that judge it, the files that it writes for each day, and whether the few lines
-    that need a comparison are brought to the others or all are sorted."""
+    """How a batch is spread: the tasks that judge it, the files that it writes for each day, and whether numbers of its
+    lines are brought to rows that are compared with them, or both are sorted."""
 
     tasks: int
     files_a_day: int
@@ -52,6 +53,13 @@ class Layout:
 
     def bucket(self, uuid: str) -> str:
         return f"pmod(xxhash64({uuid}), {self.files_a_day})"
+
+    def joined_by(self, few: DataFrame) -> str:
+        """How rows that are few in nearly every batch meet its lines: counted where the batch is so large that they may
+        be many."""
+        if self.join_by == "broadcast" or few.count() <= ROWS_TO_BROADCAST:
+            return "broadcast"
+        return self.join_by
 
     def spread(self, rows: DataFrame, day: str, bucket: str | Column) -> DataFrame:
         return rows.coalesce(1) if self.tasks == 1 else rows.repartition(self.tasks, day, bucket)
@@ -86,17 +94,19 @@ def _judged_where_equal(read: DataFrame, lines: TableLines, published: Published
         held = held.join(keys.hint(layout.join_by), "key", "semi").localCheckpoint(eager=True)
         keys = keys.unionAll(held.select("key"))
     # equal numbers of different uuids are possible and do no harm: here nothing is decided yet
-    asked = keys.groupBy("key").count().where("count > 1").select("key")
-    equals = good.join(asked.hint(layout.join_by), "key", "semi")
+    asked = keys.groupBy("key").count().where("count > 1").select("key").localCheckpoint(eager=True)
+    equals = good.join(asked.hint(layout.joined_by(asked)), "key", "semi")
     compared = _among_equals(_with_places(equals, "0"), lines, _FIRST)
     verdict = "verdict"
     if held is not None:
-        compared = compared.join(held.hint(layout.join_by), F.expr("day = held_day AND uuid = held_uuid"), "left")
+        compared = compared.join(
+            held.hint(layout.joined_by(held)), F.expr("day = held_day AND uuid = held_uuid"), "left"
+        )
         verdict = f"CASE WHEN held_uuid IS NOT NULL THEN '{KNOWN}' ELSE verdict END"
     found = compared.selectExpr("place", f"{verdict} AS verdict").where(f"verdict <> '{LOADED}'")
     found = found.localCheckpoint(eager=True)
     verdict = f"CASE WHEN {_IS_BAD} THEN '{BAD}' ELSE coalesce(verdict, '{LOADED}') END"
-    beside = kept.join(found.hint(layout.join_by), "place", "left")
+    beside = kept.join(found.hint(layout.joined_by(found)), "place", "left")
     return beside.selectExpr("row", "original", "line", f"{verdict} AS verdict")
 
 

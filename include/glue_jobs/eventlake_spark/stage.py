@@ -46,7 +46,7 @@ def stage(
     landings: Landings,
     load_id: str,
     job_run_id: str,
-    key: bytes = b"",
+    key: bytes,
 ) -> Batch:
     """Judges the entry's lines against each other and the table's `main`. What a load adds, or the days that a rebuild
     changes, are on a branch then. `key`: under which personal values are hashed."""
