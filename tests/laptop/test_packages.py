@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import package
+from eventlake.errors import TerminalError
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +95,17 @@ def test_no_zip_holds_what_was_compiled_or_a_path_of_this_machine(packages: pack
     for name, path in packages.zips.items():
         with zipfile.ZipFile(path) as archive:
             assert not [entry for entry in archive.namelist() if "__pycache__" in entry or entry.startswith("/")], name
+
+
+def test_the_jar_holds_the_class_that_reads_lines(packages: package.Packages) -> None:
+    with zipfile.ZipFile(packages.zips["eventlake-line-reader.jar"]) as archive:
+        assert "eventlake/LineReader.class" in archive.namelist()
+        assert {entry.date_time for entry in archive.infolist()} == {package.NO_TIME}
+
+
+def test_a_jar_of_other_sources_is_not_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed = package.JOBS / "eventlake_spark"
+    monkeypatch.setattr(package, "LINE_READER", changed)
+    with pytest.raises(TerminalError, match=r"^packing the jobs: received no jar of [^\n]*; run make install[^\n]*$"):
+        package.build(tmp_path / "dist")
+    assert not (tmp_path / "dist").exists()
