@@ -37,6 +37,7 @@ ORDER = {
         "currency": {"type": "string", "enum": ["EUR", "ISK'", "a\\b"], "minLength": 3},
         "code": {"type": "string", "pattern": "^[A-Z]{2}\\d+$", "maxLength": 5},
         "note": {"type": "string", "minLength": 2, "maxLength": 3},
+        "mark": {"type": "string", "pattern": "^[?x]+$"},
         "day": {"type": "string", "format": "date"},
         "at": {"type": "string", "format": "date-time"},
         "mail": {"type": "string", "format": "email"},
