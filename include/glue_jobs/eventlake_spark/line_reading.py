@@ -8,7 +8,7 @@ loaded (judgement).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pyspark.sql import Column, DataFrame, Observation
@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 
 from eventlake.contract_terms import EACH_ITEM, Comparison, Path
 from eventlake.patterns import FORMAT_PATTERNS, java_pattern
+from eventlake.protection import Protection
 from eventlake.row_rules import ENVELOPE_RULES, RowRule
 from eventlake.table_schema import ColumnShape, protected_places, table_shape
 from eventlake_spark.table_lines import ADDED, TableLines, cast_type, quoted
@@ -56,7 +57,7 @@ def told(lines: TableLines, load_id: str) -> dict[str, Any]:
     rules = [rule for rule in (*envelope, *lines.rules) if rule.keyword not in _OF_SHAPES]
     subtypes = dict.fromkeys(rule.event_subtype for rule in rules if rule.event_subtype is not None)
     return {
-        "line": {"kind": "object", "fields": _fields(lines, (), lines.shapes.items())},
+        "line": {"kind": "object", "fields": _fields(lines.shapes.items(), (), protected_places(lines.contracts))},
         "event_type": lines.event_type,
         "rules": [_rule(rule) for rule in rules if rule.event_subtype is None],
         "rules_of_subtype": {
@@ -69,18 +70,20 @@ def told(lines: TableLines, load_id: str) -> dict[str, Any]:
     }
 
 
-def _fields(lines: TableLines, above: Path, shapes: Iterable[tuple[str, ColumnShape]]) -> list[dict[str, Any]]:
-    return [{"name": name, **_shape(lines, (*above, name), shape)} for name, shape in shapes]
+def _fields(
+    shapes: Iterable[tuple[str, ColumnShape]], above: Path, protected: Mapping[Path, Protection]
+) -> list[dict[str, Any]]:
+    return [{"name": name, **_shape(shape, (*above, name), protected)} for name, shape in shapes]
 
 
-def _shape(lines: TableLines, path: Path, shape: ColumnShape) -> dict[str, Any]:
-    protection = protected_places(lines.contracts).get(path)
+def _shape(shape: ColumnShape, path: Path, protected: Mapping[Path, Protection]) -> dict[str, Any]:
+    protection = protected.get(path)
     return {
         "kind": shape.kind,
         "decimal": shape.decimal,
         "protection": None if protection is None else protection.name,
-        "fields": _fields(lines, path, shape.children),
-        "items": None if shape.items is None else _shape(lines, (*path, EACH_ITEM), shape.items),
+        "fields": _fields(shape.children, path, protected),
+        "items": None if shape.items is None else _shape(shape.items, (*path, EACH_ITEM), protected),
     }
 
 
