@@ -42,9 +42,9 @@ LOOSE = {
 }
 
 
-def rows_of(spark: SparkSession, *lines: str | bytes, contract: dict[str, Any] = LOOSE) -> list[Any]:
+def rows_of(spark: SparkSession, *lines: str | bytes) -> list[Any]:
     """What is read of each line: `row`, `original` and `line`."""
-    table = TableLines("events.payment_events", "payment", (parse_contract("payment/order", contract),))
+    table = TableLines("events.payment_events", "payment", (parse_contract("payment/order", LOOSE),))
     return list(read_lines(as_raw(spark, lines), table, "a-load", b"", (), Observation()).collect())
 
 
