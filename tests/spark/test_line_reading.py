@@ -45,12 +45,12 @@ LOOSE = {
 def rows_of(spark: SparkSession, *lines: str | bytes) -> list[Any]:
     """What is read of each line: `row`, `original` and `line`."""
     table = TableLines("events.payment_events", "payment", (parse_contract("payment/order", LOOSE),))
-    return list(read_lines(as_raw(spark, lines), table, "a-load", b"", (), Observation()).collect())
+    return list(read_lines(as_raw(spark, lines), "", table, "a-load", b"", (), Observation()).collect())
 
 
 def as_raw(spark: SparkSession, lines: tuple[str | bytes, ...]) -> DataFrame:
     given = [(line.decode() if isinstance(line, bytes) else line, "an/object", None) for line in lines]
-    return spark.createDataFrame(given, "value string, raw_object string, number int").coalesce(1)
+    return spark.createDataFrame(given, "value string, path string, number int").coalesce(1)
 
 
 def written(**fields: str) -> bytes:

@@ -64,8 +64,8 @@ TEXTS = st.one_of(st.none(), st.text(max_size=20), st.sampled_from(["", "@", "a@
 def accounts(spark: SparkSession, key: bytes, *lines: bytes) -> DataFrame:
     table = TableLines("events.account_events", "account", (parse_contract("account/created", ACCOUNT),))
     given = [(line.decode(), "an/object", None) for line in lines]
-    raw = spark.createDataFrame(given, "value string, raw_object string, number int").coalesce(1)
-    return read_lines(raw, table, "a-load", key, (), Observation())
+    raw = spark.createDataFrame(given, "value string, path string, number int").coalesce(1)
+    return read_lines(raw, "", table, "a-load", key, (), Observation())
 
 
 @settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

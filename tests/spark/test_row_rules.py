@@ -242,8 +242,8 @@ def a_payment_line(**written: str) -> str:
 def verdicts(spark: SparkSession, table: TableLines, lines: Sequence[str]) -> list[bool]:
     """Whether Spark finds each line bad, in one job."""
     given = [(line, "an/object", None) for line in lines]
-    raw = spark.createDataFrame(given, "value string, raw_object string, number int").coalesce(1)
-    read = read_lines(raw, table, "a-load", b"", (), Observation())
+    raw = spark.createDataFrame(given, "value string, path string, number int").coalesce(1)
+    read = read_lines(raw, "", table, "a-load", b"", (), Observation())
     rows = read.selectExpr("original IS NOT NULL AS bad", "line").collect()
     assert [row.line for row in rows] == list(range(1, len(lines) + 1))
     return [row.bad for row in rows]

@@ -26,10 +26,17 @@ _OF_SHAPES = ("type", "decimal")
 
 
 def read_lines(
-    raw: DataFrame, lines: TableLines, load_id: str, key: bytes, only_days: Sequence[str], counted: Observation
+    raw: DataFrame,
+    root: str,
+    lines: TableLines,
+    load_id: str,
+    key: bytes,
+    only_days: Sequence[str],
+    counted: Observation,
 ) -> DataFrame:
-    """Each line of `raw` (Landings.frame) that is not blank: `row`, a struct of the table's columns; `original`, its
-    text, where the row is bad; `line`, its number within its object. Of a line that cannot be read, columns are null.
+    """Each line of `raw` (Landings.frame, `root` of its paths) that is not blank: `row`, a struct of the table's
+    columns; `original`, its text, where the row is bad; `line`, its number within its object. Of a line that cannot be
+    read, columns are null.
 
     `key`: under which personal values are hashed; empty where none is. `only_days`: a line of another day is none of
     this batch. `counted`: gets how many lines there are.
@@ -39,8 +46,8 @@ def read_lines(
     types = {name: cast_type(shape) for name, shape in table_shape(lines.contracts)}
     columns = ",".join(f"{quoted(each.name)}:{types.get(each.name, each.sql_type)}" for each in lines.columns)
     made = jvm.DataType.fromDDL(f"row struct<{columns}>, original string, line int")
-    given = (raw[name]._jc for name in ("value", "raw_object", "number"))
-    read = Column(jvm.LineReader.column(json.dumps(told(lines, load_id)), key, made, *given))
+    given = (raw[name]._jc for name in ("value", "path", "number"))
+    read = Column(jvm.LineReader.column(json.dumps(told(lines, root, load_id)), key, made, *given))
     found = raw.select(read.alias("read")).where("read IS NOT NULL")
     if only_days:
         days = ", ".join(f"DATE '{day}'" for day in only_days)
@@ -50,7 +57,7 @@ def read_lines(
     return found.observe(counted, F.count(F.lit(1)).alias("lines")).selectExpr("read.*")
 
 
-def told(lines: TableLines, load_id: str) -> dict[str, Any]:
+def told(lines: TableLines, root: str, load_id: str) -> dict[str, Any]:
     """All that the class has to know of a table's lines."""
     # what it makes a moment of, it judges itself
     envelope = [rule for rule in ENVELOPE_RULES if rule.keyword != "format"]
@@ -64,6 +71,7 @@ def told(lines: TableLines, load_id: str) -> dict[str, Any]:
             subtype: [_rule(rule) for rule in rules if rule.event_subtype == subtype] for subtype in subtypes
         },
         "columns": [column.name for column in lines.columns],
+        "root": root,
         "load_id": load_id,
         "added": ADDED,
         "moment": java_pattern(FORMAT_PATTERNS["date-time"]),

@@ -22,7 +22,7 @@ from eventlake.settings import UNCONTRACTED_TABLE
 from eventlake_spark.objects import ObjectStore
 
 _GZIP_MAGIC = b"\x1f\x8b"
-_LINES = "value string, raw_object string, number int"
+_LINES = "value string, path string, number int"
 
 
 @dataclass(frozen=True)
@@ -43,22 +43,19 @@ class Landings:
         self._store = store
 
     def frame(self, session: SparkSession, entry: TablePlan) -> DataFrame:
-        """`value` and `raw_object` (the object's key) of every line, in the order of an object's lines; `number` of it
-        within its object, where the driver read it."""
+        """`value` of every line, in the order of an object's lines; `path` of the object, its key after the `root`;
+        `number` of the line within its object, where the driver read it."""
         # a packed object is read by one task, whole
         packed = [landing for landing in entry.landings if self._is_packed(landing)]
         frames = []
         if packed:
             paths = sorted({self._store.spark_path(self.uri(landing.object_key)) for landing in packed})
-            root = self._store.spark_path(self.uri(""))
             read = session.read.option("lineSep", "\n").text(paths)
-            # paths are as they were asked for; what comes before the key is the same for all
-            raw_object = f"substring_index(_metadata.file_path, '{_stem(root)}', -1) AS raw_object"
-            frames.append(read.selectExpr("value", raw_object, "CAST(NULL AS INT) AS number"))
+            frames.append(read.selectExpr("value", "_metadata.file_path AS path", "CAST(NULL AS INT) AS number"))
         if len(packed) < len(entry.landings) or not packed:
             # rows leave a table of which a rebuild reads nothing
             rows = [
-                (line.content.decode("utf-8", "replace"), landing.object_key, line.number)
+                (line.content.decode("utf-8", "replace"), f"{self.root}{landing.object_key}", line.number)
                 for landing in entry.landings
                 if not self._is_packed(landing)
                 for line in self.lines(landing, entry.table)
@@ -84,6 +81,11 @@ class Landings:
             for content in unwrapped(wrapped.content):
                 if belongs(content):
                     yield LineOf(wrapped.number, content)
+
+    @property
+    def root(self) -> str:
+        """What precedes a key in a path, without its scheme: Spark may write `file:/x` for `/x`."""
+        return self._store.spark_path(self.uri("")).split("://", 1)[-1]
 
     def uri(self, object_key: str) -> str:
         return f"s3://{self._bucket}/{object_key}"
@@ -119,8 +121,3 @@ def _pair_of(line: bytes) -> tuple[str, str] | None:
         return None
     pair = (event.get("event_type"), event.get("event_subtype"))
     return pair if isinstance(pair[0], str) and isinstance(pair[1], str) else None
-
-
-def _stem(root: str) -> str:
-    """What precedes a key in a path, without its scheme: Spark may write `file:/x` for `/x`."""
-    return root.split("://", 1)[-1]

@@ -56,7 +56,7 @@ def stage(
     is_rebuild = plan.kind is LoadKind.REBUILD
     layout = Layout.of(entry.size_bytes, len(plan.days) or 1)
     counted = Observation()
-    read = read_lines(landings.frame(session, entry), lines, load_id, key, plan.days, counted)
+    read = read_lines(landings.frame(session, entry), landings.root, lines, load_id, key, plan.days, counted)
     published = None
     if table.holds_rows():
         if is_rebuild:

@@ -68,9 +68,10 @@ final class LineParser {
 
   private Object[] object(Shape shape, boolean isWhole) throws IOException {
     Object[] values = new Object[shape.fields.length];
+    int place = -1;
     while (json.nextToken() == JsonToken.FIELD_NAME) {
       String name = json.getCurrentName();
-      int place = shape.placeOf(name);
+      place = shape.placeOf(name, place);
       JsonToken token = json.nextToken();
       if (place >= 0) {
         values[place] = value(shape.fields[place], token);

@@ -38,7 +38,8 @@ public final class LineReader implements UDF3<String, String, Integer, Row> {
   private final String told;
   private final byte[] key;
   private transient Reading reading;
-  private transient String counted;
+  private transient String path;
+  private transient String rawObject;
   private transient int number;
 
   private LineReader(String told, byte[] key) {
@@ -50,21 +51,23 @@ public final class LineReader implements UDF3<String, String, Integer, Row> {
    * The table's row, the text of a bad one, and the number of the line, as a struct of `made`. Null for a blank line.
    * Of a line that cannot be read, the columns are null.
    *
+   * @param path of the object that the line came from: the key is what follows the root
    * @param number of the line within its object, where it is known; else the line is counted
    */
   public static Column column(
-      String told, byte[] key, DataType made, Column line, Column rawObject, Column number) {
+      String told, byte[] key, DataType made, Column line, Column path, Column number) {
     // said to have another result each time: or a filter behind it would read each line once more
-    return functions.udf(new LineReader(told, key), made).asNondeterministic().apply(line, rawObject, number);
+    return functions.udf(new LineReader(told, key), made).asNondeterministic().apply(line, path, number);
   }
 
   @Override
-  public Row call(String line, String rawObject, Integer known) throws IOException {
+  public Row call(String line, String linePath, Integer known) throws IOException {
     if (reading == null) {
       reading = new Reading(new ObjectMapper().readTree(told), key);
     }
-    if (!rawObject.equals(counted)) {
-      counted = rawObject;
+    if (!linePath.equals(path)) {
+      path = linePath;
+      rawObject = keyAfter(reading.root, path);
       number = 0;
     }
     number += 1;
@@ -75,6 +78,14 @@ public final class LineReader implements UDF3<String, String, Integer, Row> {
     Event event = parsed == null ? null : new Event(reading, parsed, line);
     boolean isBad = event == null || reading.isBad(event);
     return RowFactory.create(reading.row(event, rawObject), isBad ? line : null, known == null ? number : known);
+  }
+
+  private static String keyAfter(String root, String path) {
+    int start = path.indexOf(root);
+    if (start < 0) {
+      throw new IllegalArgumentException("an object at " + path + ", which is not below " + root);
+    }
+    return path.substring(start + root.length());
   }
 
   private static boolean isBlank(String line) {
@@ -145,6 +156,7 @@ public final class LineReader implements UDF3<String, String, Integer, Row> {
     /** Of a column that is a field: where it lies in the line. */
     private final int[] places;
     private final boolean keepsOthers;
+    private final String root;
     private final String loadId;
     private final Pattern added;
     private final Protector protector;
@@ -166,6 +178,7 @@ public final class LineReader implements UDF3<String, String, Integer, Row> {
         places[column] = shape.placeOf(name);
       }
       keepsOthers = Arrays.asList(columns).contains(Made.OTHER_FIELDS);
+      root = told.get("root").asText();
       loadId = told.get("load_id").asText();
       added = Pattern.compile(told.get("added").asText());
       moments = new MomentReader(Pattern.compile(told.get("moment").asText()));

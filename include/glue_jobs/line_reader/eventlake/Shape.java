@@ -22,6 +22,8 @@ final class Shape {
   final String[] names;
   final Shape[] fields;
   private final Map<String, Integer> places = new HashMap<>();
+  /** The place that was asked for after each one the last time: a sender writes its fields in one order. */
+  private final int[] following;
   /** Of an array. */
   final Shape items;
   /** What the table gets in place of a text; null where it gets the text. */
@@ -34,6 +36,7 @@ final class Shape {
     scale = decimal.path(1).asInt();
     JsonNode children = told.path("fields");
     names = new String[children.size()];
+    following = new int[children.size() + 1];
     fields = new Shape[children.size()];
     for (int place = 0; place < fields.length; place++) {
       names[place] = children.get(place).get("name").asText();
@@ -52,6 +55,17 @@ final class Shape {
   int placeOf(String name) {
     Integer place = places.get(name);
     return place == null ? -1 : place;
+  }
+
+  /** The same, where the field before it lay at a known place, or -1: found at once in lines that are like others. */
+  int placeOf(String name, int before) {
+    int likely = following[before + 1];
+    if (likely < names.length && names[likely].equals(name)) {
+      return likely;
+    }
+    int place = placeOf(name);
+    following[before + 1] = Math.max(place, 0);
+    return place;
   }
 
   /** Whether a number is exactly one of this type, zeros at its end aside. */
