@@ -3,7 +3,7 @@
 Every part is a process of its own on the same raw objects; it tells its own cost, the start of Python and Java apart.
 BENCH_EVENTS is the size of the largest comparison, BENCH_EVENTS / 5 that of the others: 5 million and 1 million.
 Belongs in here: which parts, what of them makes a figure. What does not: the parts (bench/parts), the events
-(event_copies).
+(event_copies), dlt, which takes longer than all of these together (merge).
 """
 
 from __future__ import annotations
@@ -56,7 +56,6 @@ def _measured(bench: PartRuns, largest: int) -> Measured:
         "duckdb_load", "laptop", event_type=one[0], objects=str(large_batch.file), history=f"{known}/{table}",
         result=str(bench.folder / "duckdb_rows"),
     )  # fmt: skip
-    dlt = bench.part("dlt_load", "bench", objects=str(warm_batch.file))
     physical = bench.part("physical_parts", "laptop", objects=str(warm_batch.file))
     warm_cpu_s = statistics.mean(each["cpu_s"] for each in warm["rounds"][1:])
     figures = [
@@ -84,11 +83,6 @@ def _measured(bench: PartRuns, largest: int) -> Measured:
         Figure(
             "naive_vs_load_5m", _rounded(cold_cpu_s(naive) / cold_cpu_s(large)), "times",
             f"the usual Spark job / our load, {large_batch.lines:,} events of one type, both cold", ">= 1.15",
-        ),
-        Figure(
-            "dlt_vs_load", _rounded(cold_cpu_s(dlt) / cold_cpu_s(warm)), "times",
-            f"dlt merging on the uuid into DuckDB / our load, {warm_batch.lines:,} events of one type, both cold",
-            ">= 5",
         ),
         Figure("naive_bad_rows", wrong["bad_rows"], "rows", "that break the contract and stand in the naive table"),
         Figure("naive_double_rows", wrong["double_rows"], "rows", "of a uuid that the naive table or history has"),

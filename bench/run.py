@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import admission, gate, growth, load, readers, results, stream
+from bench import admission, gate, growth, load, merge, readers, results, stream
 from eventlake.errors import TerminalError
 from laptop import entry
 
@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, Callable[[], results.Measured]] = {
     "gate": gate.measure,
     "growth": growth.measure,
     "load": load.measure,
+    "merge": merge.measure,
     "readers": readers.measure,
     "stream": stream.measure,
 }
