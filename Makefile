@@ -82,7 +82,7 @@ pages: ## write the pages of docs/ that are made from the code; a test holds the
 	$(RUN) --with dev --run-in dev -- docs/write_pages.py
 
 crash: ## break a running lake again and again, then compare with what must be there [KILLS=20] [SEED=n]
-	$(RUN) $(LAKE),dev --run-in dev -- tests/journeys/crash_drill.py
+	$(RUN) $(LAKE),dev --run-in dev -- tests/crashes/drill.py
 
 test: ## everything that twenty minutes can hold; the same as .ci/run [ONLY=rules,dags]
 	$(RUN) $(LAKE),dev -- scripts/run_tests.py

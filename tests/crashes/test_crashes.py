@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.crash_drill import CrashLake, run_drill
+from tests.crashes.drill import CrashLake, run_drill
 
 SEED = 5
-KILLS = 5
 
 
 @pytest.fixture
@@ -22,9 +21,12 @@ def crash_lake(tmp_path: Path) -> Iterator[CrashLake]:
     assert lake.processes() == []
 
 
-@pytest.mark.long  # minutes of loads and kills; each kind of death has a quicker test of its own nearer to its code
-def test_a_lake_that_is_killed_again_and_again_holds_everything_once(crash_lake: CrashLake, tmp_path: Path) -> None:
-    outcome = run_drill(crash_lake, KILLS, SEED, tmp_path)
+# a hundred take an hour; five leave most kinds of death to the quicker tests that lie nearer to the code of each
+@pytest.mark.parametrize("kills", [5, pytest.param(100, marks=pytest.mark.long)])
+def test_a_lake_that_is_killed_again_and_again_holds_everything_once(
+    crash_lake: CrashLake, tmp_path: Path, kills: int
+) -> None:
+    outcome = run_drill(crash_lake, kills, SEED, tmp_path)
     print(outcome.told())
     assert not outcome.differences, outcome.told()
-    assert len(outcome.kills) == KILLS
+    assert len(outcome.kills) == kills

@@ -1,7 +1,7 @@
 """The ways in which a drill breaks a running lake, one function each, and the seeded order in which they come.
 
 Each one returns when its damage is done, and says in one line what it did. What does not belong here: traffic, and
-whether the lake came through (crash_drill.py).
+whether the lake came through (drill.py).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import psutil
 
 from laptop.home import Home
 from laptop.supervision import Supervisor
+from tests.crashes.points import CrashPoints
 from tests.fault_file import write_faults
-from tests.journeys.crash_points import CrashPoints
 from tests.journeys.lake import Lake, wait_until
 
 # traffic goes on all the time: a function comes by within seconds, a load's job within a minute or two

@@ -1,7 +1,7 @@
 """Functions of a lake that die where a test says: before or after a call to AWS, by SIGKILL.
 
 A door is put before the true handler. It looks for a file named after the call at each of them; whoever finds the file
-takes it away, so that one file is one death. What does not belong here: which death comes when (crash_kills.py).
+takes it away, so that one file is one death. What does not belong here: which death comes when (kills.py).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     make crash KILLS=100 [SEED=7]
 
 Traffic and loads go on while kills come; afterwards the lake is let be, the last loads run, and an independent reader
-compares: nothing lost, nothing double. What does not belong here: how something is killed (crash_kills.py).
+compares: nothing lost, nothing double. What does not belong here: how something is killed (kills.py).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from typing import Any
 
 import psutil
 
-from tests.journeys.crash_kills import Scene, in_seeded_order
-from tests.journeys.crash_points import CrashPoints
+from tests.crashes.kills import Scene, in_seeded_order
+from tests.crashes.points import CrashPoints
 from tests.journeys.lake import CHECKOUT, RUN_TIMEOUT_SECONDS, Lake, wait_until
 
 EVENTS_A_KILL = 1_000
