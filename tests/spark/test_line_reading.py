@@ -42,10 +42,10 @@ LOOSE = {
 }
 
 
-def rows_of(spark: SparkSession, *lines: str | bytes) -> list[Any]:
+def rows_of(spark: SparkSession, *lines: str | bytes, root: str = "") -> list[Any]:
     """What is read of each line: `row`, `original` and `line`."""
     table = TableLines("events.payment_events", "payment", (parse_contract("payment/order", LOOSE),))
-    return list(read_lines(as_raw(spark, lines), "", table, "a-load", b"", (), Observation()).collect())
+    return list(read_lines(as_raw(spark, lines), root, table, "a-load", b"", (), Observation()).collect())
 
 
 def as_raw(spark: SparkSession, lines: tuple[str | bytes, ...]) -> DataFrame:
@@ -107,6 +107,37 @@ def test_a_moment_is_cut_to_microseconds(spark: SparkSession) -> None:
     read = rows_of(spark, *lines)
     assert [each.original is None for each in read] == [True, True, True, False, False, False, False]
     assert [each.row.created_datetime.microsecond for each in read[:3]] == [100_000, 123_456, 123_456]
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.permutations(range(14)), min_size=2, max_size=6), st.sets(st.integers(0, 5)))
+def test_fields_are_found_in_whatever_order_they_were_written(
+    spark: SparkSession, orders: list[list[int]], left_out: set[int]
+) -> None:
+    # given: the same event, its fields in another order in each line, at the top and below
+    fields = {**json.loads(written(body='"b"', ratio="2.5", unknown="1", amount="3")), "deep": {"x": 1, "names": ["n"]}}
+    optional = ("body", "ratio", "unknown", "amount", "deep", "event_detail")
+    for number in left_out:
+        fields.pop(optional[number], None)
+    lines = [json.dumps(_in_order(fields, order)) for order in orders]
+    # when
+    rows = [each.row for each in rows_of(spark, *lines)]
+    # then
+    assert rows == [rows[0]] * len(lines)
+    assert [rows[0].body, rows[0].ratio, rows[0].amount] == [fields.get(name) for name in ("body", "ratio", "amount")]
+
+
+def _in_order(value: Any, order: list[int]) -> Any:
+    """The same, the names of every object in the order of these numbers."""
+    if not isinstance(value, dict):
+        return value
+    names = sorted(value, key=lambda name: order[sorted(value).index(name) % len(order)])
+    return {name: _in_order(value[name], order) for name in names}
+
+
+def test_an_object_that_is_not_where_objects_are_ends_the_reading(spark: SparkSession) -> None:
+    with pytest.raises(Exception, match="an object at an/object, which is not below another/"):
+        rows_of(spark, written(), root="another/")
 
 
 @pytest.mark.parametrize("bytes_of_one_task", [judgement.BYTES_OF_ONE_TASK, 0])
