@@ -3,7 +3,8 @@
     make crash KILLS=100 [SEED=7]
 
 Traffic and loads go on while kills come; afterwards the lake is let be, the last loads run, and an independent reader
-compares: nothing lost, nothing double. What does not belong here: how something is killed (kills.py).
+compares: nothing lost, nothing double, no file that no table names. What does not belong here: how something is killed
+(kills.py).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from tests.crashes.kills import Scene, in_seeded_order
 from tests.crashes.points import CrashPoints
 from tests.journeys.lake import CHECKOUT, RUN_TIMEOUT_SECONDS, Lake, wait_until
 
+PLUGINS = CHECKOUT / "plugins"
 EVENTS_A_KILL = 1_000
 LEAST_EVENTS = 4_000
 CHUNKS_A_KILL = 8
@@ -113,11 +115,12 @@ class Outcome:
     kills: list[str] = field(default_factory=list)
     loads: list[str] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
+    tidied: str = ""
     seconds: float = 0.0
 
     def told(self) -> str:
         lines = [f"seed {self.seed}: {len(self.kills)} kills, loads {', '.join(self.loads)}, {self.seconds:.0f} s"]
-        return "\n".join([*lines, *self.kills, *(self.differences or ["nothing lost, nothing double"])])
+        return "\n".join([*lines, *self.kills, self.tidied, *(self.differences or ["nothing lost, nothing double"])])
 
 
 def run_drill(lake: CrashLake, kills: int, seed: int, folder: Path) -> Outcome:
@@ -176,6 +179,8 @@ def differences(lake: Lake, oracle: dict[str, Any]) -> Iterator[str]:
     for reason in sorted({*oracle["rejected"], *rejected}):
         wanted, found = set(oracle["rejected"].get(reason, [])), set(rejected.get(reason, []))
         yield from _compared(f"rejected {reason}", sorted(wanted), sorted(found))
+    for table, keys in reader.unnamed_files().items():
+        yield f"{table}: {len(keys)} files that it does not name, such as {keys[0]}"
 
 
 def _compared(what: str, wanted: list[Any], found: list[Any]) -> Iterator[str]:
@@ -202,7 +207,8 @@ def _load_again_and_again(lake: Lake, over: threading.Event, outcome: Outcome) -
 
 
 def _finish(lake: Lake, oracle: dict[str, Any], outcome: Outcome) -> None:
-    """All that was sent has its verdict and its landing; loads run until one is green, then the day's closing."""
+    """All that was sent has its verdict and its landing; loads run until one is green, then the day's closing; then
+    tables are tidied."""
     reader = lake.reader()
     wanted = {uuid for uuids in (*oracle["tables"].values(), *oracle["quarantine"].values()) for uuid in uuids}
 
@@ -217,6 +223,15 @@ def _finish(lake: Lake, oracle: dict[str, Any], outcome: Outcome) -> None:
         if run.state == "success":
             break
     lake.run_dag("close_day")
+    outcome.tidied = _tidied(lake)
+
+
+def _tidied(lake: Lake) -> str:
+    environment = lake.shell() | lake.variables() | {"PYTHONPATH": os.pathsep.join(map(str, (CHECKOUT, PLUGINS)))}
+    command = [sys.executable, "-m", "tests.crashes.tidy_later"]
+    told = json.loads(subprocess.run(command, cwd=CHECKOUT, env=environment, check=True, stdout=subprocess.PIPE).stdout)
+    assert not told["leased_elsewhere"], told
+    return f"tidied: {told['snapshots']} snapshots, {told['branches']} branches, {told['files']} files"
 
 
 def _messages_waiting(lake: Lake) -> int:
@@ -227,7 +242,7 @@ def _messages_waiting(lake: Lake) -> int:
 
 
 def _send_environment(path: Path) -> dict[str, str]:
-    python_path = os.pathsep.join([str(CHECKOUT / "plugins"), str(CHECKOUT / "scripts")])
+    python_path = os.pathsep.join([str(PLUGINS), str(CHECKOUT / "scripts")])
     return {"LAKE_INPUT": str(path), "PYTHONPATH": python_path}
 
 

@@ -81,6 +81,18 @@ class LakeReader:
         names = [*self.table_names("events"), *self.table_names("rollups")]
         return {name: catalog.load_table(name).metadata.current_snapshot_id for name in names}
 
+    def unnamed_files(self) -> dict[str, list[str]]:
+        """Of each table: the keys in its folder that nothing in its metadata leads to."""
+        found = {}
+        for database in ("events", "quarantine", "rollups"):
+            for name in self.table_names(database):
+                table = self.catalog().load_table(name)
+                bucket, _, folder = table.location().split("://", 1)[-1].rstrip("/").partition("/")
+                pages = self.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{folder}/")
+                stored = {f"{bucket}/{entry['Key']}" for page in pages for entry in page.get("Contents", [])}
+                found[name] = sorted(stored - {path.split("://", 1)[-1] for path in _named(table)})
+        return {name: keys for name, keys in found.items() if keys}
+
     # ------------------------------------------------------------------ objects
     def lines(self, prefix: str) -> Iterator[bytes]:
         """Each line of each object under a prefix of the raw bucket."""
@@ -177,6 +189,18 @@ class LakeReader:
                     if _at(row, path) != wanted:
                         differences.append(f"{table} {'.'.join(path)} of {event['event_uuid']}")
         return compared, differences
+
+
+def _named(table: Any) -> Iterator[str]:
+    metadata = table.metadata
+    yield table.metadata_location
+    yield from (entry.metadata_file for entry in metadata.metadata_log)
+    yield from (one.statistics_path for one in (*metadata.statistics, *metadata.partition_statistics))
+    for snapshot in metadata.snapshots:
+        yield snapshot.manifest_list
+        for manifest in snapshot.manifests(table.io):
+            yield manifest.manifest_path
+            yield from (entry.data_file.file_path for entry in manifest.fetch_manifest_entry(table.io))
 
 
 _EACH = "*"

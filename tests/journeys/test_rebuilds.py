@@ -25,9 +25,8 @@ pytestmark = pytest.mark.long  # a lake, two loads, a replay and two backfills
 
 # what has no schedule cannot be backfilled
 KEPT_SCHEDULES = ("CLOSE",)
-# the backfill's; whoever wants to see thirty waits a quarter of an hour
-DAYS = 5
-BACKFILL_TIMEOUT_SECONDS = 900
+DAYS = 30
+BACKFILL_TIMEOUT_SECONDS = 3_600
 UNCONTRACTED, REFUSED, GOOD = "search", "course", "session"
 POINTER = "control/definitions/current.json"
 
