@@ -88,12 +88,12 @@ def worker(scene: Scene) -> str:
     found: list[psutil.Process] = []
 
     def at_work() -> bool:
-        found[:] = [one for one in _processes(scene.lake) if "airflow worker" in _command(one) and not one.children()]
+        found[:] = _tasks_at_work(scene)
         return bool(found)
 
     wait_until(at_work, "a task at work", JOB_SECONDS)
     scene.pause(2.0)
-    _kill(scene.chance.choice(found))
+    _kill(scene.chance.choice(_tasks_at_work(scene) or found))
     return "a task's process"
 
 
@@ -155,16 +155,30 @@ def _tables_staged(lake: Lake) -> int:
     return told
 
 
+def _tasks_at_work(scene: Scene) -> list[psutil.Process]:
+    """Known by who started them: the title that they give themselves lies where their environment was."""
+    try:
+        below = psutil.Process(_pid_of(scene, "airflow-scheduler")).children(recursive=True)
+    # it may have been killed a moment ago
+    except psutil.Error:
+        return []
+    titles = {one: _command(one) for one in below}
+    return [one for one, title in titles.items() if "airflow worker" in title and "LocalExecutor" not in title]
+
+
 def _program(scene: Scene, name: str) -> str:
+    scene.pause(5.0)
+    pid = _pid_of(scene, name)
+    _kill(psutil.Process(pid))
+    wait_until(lambda: _pid_of(scene, name) not in (0, pid), f"{name} again", 60)
+    return name
+
+
+def _pid_of(scene: Scene, name: str) -> int:
+    """Of one of the lake's programs; 0 while it is being started again."""
     supervisor = Supervisor.running(Home(scene.lake.home))
     assert supervisor is not None, "the lake's supervisor is gone"
-    scene.pause(5.0)
-    pid = next(one.pid for one in supervisor.states() if one.name == name)
-    _kill(psutil.Process(pid))
-    wait_until(
-        lambda: any(one.name == name and one.pid not in (0, pid) for one in supervisor.states()), f"{name} again", 60
-    )
-    return name
+    return next((one.pid for one in supervisor.states() if one.name == name), 0)
 
 
 def _outage(scene: Scene, service: str) -> str:
