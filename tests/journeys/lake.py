@@ -5,6 +5,8 @@ What does not belong here: reading what the lake holds (independent_reader.py).
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shlex
 import subprocess
@@ -33,6 +35,8 @@ class Lake:
     prefix: str
     # schedules that stay in force; of all others no run starts but those that a test triggers
     kept_schedules: Sequence[str] = field(default=(), kw_only=True)
+    # of its supervisors: whoever writes a title over its environment is still known by the session
+    sessions: set[int] = field(default_factory=set, init=False, compare=False)
 
     def make(self, *words: str, may_fail: bool = False, timeout_seconds: float = COMMAND_TIMEOUT_SECONDS) -> str:
         """What a command printed. A failure shows all of it, and the tails of the lake's logs."""
@@ -47,6 +51,7 @@ class Lake:
             timeout=timeout_seconds,
             check=False,
         )
+        self._note_session()
         assert may_fail or ended.returncode == 0, (
             f"make {shlex.join(words)} ended with {ended.returncode}:\n{ended.stdout}\n{self.log_tails()}"
         )
@@ -118,18 +123,24 @@ class Lake:
         return [int(each.partition(":")[0]) for each in self.processes()]
 
     def processes(self) -> list[str]:
-        """Command lines that mention this lake's folder, each after its id: nobody else's do."""
+        """Command lines of processes that mention this lake's folder or belong to its session, each after its id."""
+        self._note_session()
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != os.getpid():
                 try:
                     command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                     environment = (entry / "environ").read_bytes().decode(errors="replace")
+                    session = os.getsid(int(entry.name))
                 except OSError:
                     continue
-                if command and str(self.home) in command + environment:
+                if command and (str(self.home) in command + environment or session in self.sessions):
                     found.append(f"{entry.name}: {command.strip()[:120]}")
         return found
+
+    def _note_session(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self.sessions.add(json.loads((Home(self.home).run / "supervisor.json").read_text())["pid"])
 
     def log_tails(self, lines: int = 15) -> str:
         told = []
