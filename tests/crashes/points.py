@@ -6,10 +6,9 @@ takes it away, so that one file is one death. What does not belong here: which d
 
 from __future__ import annotations
 
-import io
-import zipfile
 from pathlib import Path
 
+from tests.function_packages import with_door
 from tests.journeys.lake import Lake, wait_until
 
 DOOR = """
@@ -57,13 +56,3 @@ class CrashPoints:
             wait_until(reached.exists, f"the death of {self.folder.name} {point}", timeout_seconds)
         finally:
             armed.unlink(missing_ok=True)
-
-
-def with_door(package: bytes, door: str) -> bytes:
-    """The package of a function with another handler before its own, which is then called true_handler."""
-    planted = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(package)) as old, zipfile.ZipFile(planted, "w") as new:
-        for entry in old.namelist():
-            new.writestr("true_handler.py" if entry == "handler.py" else entry, old.read(entry))
-        new.writestr("handler.py", door)
-    return planted.getvalue()

@@ -19,7 +19,7 @@ from urllib.request import urlopen
 import pytest
 
 from eventlake.definitions import build_bundle
-from tests.crashes.points import with_door
+from tests.function_packages import with_door
 from tests.journeys.lake import CHECKOUT, Lake, wait_until
 from tests.machine_speed import slowness
 
