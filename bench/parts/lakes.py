@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.parts.measured import JAVA_MEMORY
 from disk_lake.lake import RAW, DiskLake
 from disk_lake.session import prepare_session
 from eventlake.layout import Area
@@ -20,7 +21,11 @@ from eventlake_spark.session import start_session
 
 INCLUDE = Path(__file__).parents[2] / "include"
 # no compiler is switched off and no archive of classes is there: as on Glue
-SETTINGS = {"spark.driver.memory": "6g", "spark.driver.maxResultSize": "256m", "spark.ui.showConsoleProgress": "false"}
+SETTINGS = {
+    "spark.driver.memory": JAVA_MEMORY,
+    "spark.driver.maxResultSize": "256m",
+    "spark.ui.showConsoleProgress": "false",
+}
 
 
 def bench_lake(order: Mapping[str, Any], landings: Iterable[Landing]) -> DiskLake:

@@ -1,6 +1,6 @@
 """The Spark job that people write: infer the schema, drop duplicates by uuid, write partitioned Parquet.
 
-Runs in the jobs' environment, with Spark's own defaults and nothing of ours.
+Runs in the jobs' environment, with Spark's own defaults and nothing of ours but the size of Java's memory.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench.parts.measured import Meter, tell
+from bench.parts.measured import JAVA_MEMORY, Meter, tell
 
 
 def main(order: dict[str, Any]) -> None:
@@ -24,7 +24,7 @@ def main(order: dict[str, Any]) -> None:
 
     spark = (
         SparkSession.builder.master("local[2]")
-        .config("spark.driver.memory", "6g")
+        .config("spark.driver.memory", JAVA_MEMORY)
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.driver.bindAddress", "127.0.0.1")
         .config("spark.ui.enabled", "false")

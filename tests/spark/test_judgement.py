@@ -19,6 +19,7 @@ TEXT = {"type": "string"}
 NOON = 1_795_248_000
 SPREADS = {
     "one task": {},
+    "one task, all of one key": {"KEY_OF": "CAST(0 AS BIGINT)"},
     "many tasks": {"BYTES_OF_ONE_TASK": 0},
     "many tasks, counted": {"BYTES_OF_ONE_TASK": 0, "BYTES_TO_BROADCAST": 0},
     "many tasks, sorted": {"BYTES_OF_ONE_TASK": 0, "BYTES_TO_BROADCAST": 0, "ROWS_TO_BROADCAST": 0},

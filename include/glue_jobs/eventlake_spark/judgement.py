@@ -19,9 +19,11 @@ from pyspark.sql import functions as F
 
 from eventlake_spark.table_lines import TableLines, content
 
-# gzip bytes of raw that one task reads, judges and writes in good time (about 50,000 events)
-BYTES_OF_ONE_TASK = 8 * 1024**2
+# gzip bytes of raw (about 600,000 events)
 BYTES_OF_ONE_FILE = 64 * 1024**2
+# What fits one file is one task: four tasks and their queries cost a fifth more (350,000 events: 17 CPU-s for 13). It
+# ends later where cores stand idle, which a run of several tables rarely leaves.
+BYTES_OF_ONE_TASK = BYTES_OF_ONE_FILE
 # of raw, packed: of so many lines (about four million) every worker can hold a number each; and so many rows of numbers
 BYTES_TO_BROADCAST = 512 * 1024**2
 ROWS_TO_BROADCAST = 4_000_000
@@ -83,14 +85,12 @@ def judged_lines(read: DataFrame, lines: TableLines, published: Published | None
 
 def _judged_where_equal(read: DataFrame, lines: TableLines, published: Published | None, layout: Layout) -> DataFrame:
     """The verdicts of a large load: of a line that is the only one of its uuid, nothing is compared with anything."""
-    key = KEY_OF.format(day="row.event_date", uuid="row.event_uuid")
-    kept = read.selectExpr("*", f"{key} AS key", "monotonically_increasing_id() AS place").localCheckpoint(eager=True)
+    kept = _keyed(read).selectExpr("*", "monotonically_increasing_id() AS place").localCheckpoint(eager=True)
     good = kept.where(f"NOT ({_IS_BAD})")
     keys = good.select("key")
     held = None
     if published is not None:
-        held_key = KEY_OF.format(day="held_day", uuid="held_uuid")
-        held = published.rows.selectExpr("*", f"{held_key} AS key")
+        held = published.rows.selectExpr("*", f"{_key('held_day', 'held_uuid')} AS key")
         held = held.join(keys.hint(layout.join_by), "key", "semi").localCheckpoint(eager=True)
         keys = keys.unionAll(held.select("key"))
     # equal numbers of different uuids are possible and do no harm: here nothing is decided yet
@@ -112,7 +112,7 @@ def _judged_where_equal(read: DataFrame, lines: TableLines, published: Published
 
 def _judged_side_by_side(read: DataFrame, lines: TableLines, published: Published | None, layout: Layout) -> DataFrame:
     """The verdicts of a small load, and of a rebuild: every line is put beside those of its day and bucket of uuid."""
-    placed = layout.spread(_with_places(read, layout.bucket("row.event_uuid")), "day", "bucket")
+    placed = layout.spread(_with_places(_keyed(read), layout.bucket("row.event_uuid")), "day", "bucket")
     is_known, row = "false", F.col("row")
     if published is None:
         judged = _among_equals(placed, lines, _FIRST)
@@ -132,21 +132,30 @@ def _judged_side_by_side(read: DataFrame, lines: TableLines, published: Publishe
     return judged.select(row.alias("row"), "original", "line", verdict.alias("verdict")).localCheckpoint(eager=True)
 
 
+def _key(day: str, uuid: str) -> str:
+    return KEY_OF.format(day=day, uuid=uuid)
+
+
+def _keyed(read: DataFrame) -> DataFrame:
+    return read.selectExpr("*", f"{_key('row.event_date', 'row.event_uuid')} AS key")
+
+
 def _with_places(read: DataFrame, bucket: str) -> DataFrame:
     return read.selectExpr("*", "row.event_date AS day", "row.event_uuid AS uuid", f"{bucket} AS bucket")
 
 
 def _beside_published(placed: DataFrame, published: Published, layout: Layout) -> DataFrame:
     """Each line with the row of its uuid that readers see, if there is one."""
-    held = published.rows.selectExpr("*", f"{layout.bucket('held_uuid')} AS held_bucket")
-    held = layout.spread(held, "held_day", "held_bucket")
-    same = f"day = held_day AND bucket = held_bucket AND uuid = held_uuid AND NOT ({_IS_BAD})"
-    return placed.hint("merge").join(held, F.expr(same), "left")
+    keys = f"{layout.bucket('held_uuid')} AS held_bucket", f"{_key('held_day', 'held_uuid')} AS held_key"
+    held = layout.spread(published.rows.selectExpr("*", *keys), "held_day", "held_bucket")
+    same = "key = held_key AND day = held_day AND bucket = held_bucket AND uuid = held_uuid"
+    return placed.hint("merge").join(held, F.expr(f"{same} AND NOT ({_IS_BAD})"), "left")
 
 
 def _among_equals(placed: DataFrame, lines: TableLines, in_order: str) -> DataFrame:
     """The verdict of each line among those of its uuid, the first of which is loaded."""
-    equals = f"OVER (PARTITION BY day, bucket, uuid, {_IS_BAD} ORDER BY {in_order})"
+    # the key first: what is sorted is compared by its first eight bytes, in which days and uuids may all be alike
+    equals = f"OVER (PARTITION BY key, day, bucket, uuid, {_IS_BAD} ORDER BY {in_order})"
     # few lines have an equal before them: only of those the content is written out
     verdict = (
         f"CASE WHEN {_IS_BAD} THEN '{BAD}' WHEN ordinal = 1 THEN '{LOADED}'"
