@@ -8,8 +8,9 @@ What does not belong here: what other records say about the same uuid (claims.py
 from __future__ import annotations
 
 import json
+import math
 import re
-from decimal import ROUND_FLOOR, Context, Decimal, DecimalException
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal, DecimalException
 from enum import Enum
 from typing import Any, NamedTuple, NoReturn
 
@@ -27,6 +28,8 @@ DEEPEST_NESTING = 256
 # type and subtype become folders and a table name; S3 keys end at 1,024 bytes
 LONGEST_NAME_PART = 64
 LONGEST_EVENT_NAME = 256
+# of microseconds: far beyond any that may come in
+LONGEST_PLAIN_DIGITS = 20
 
 ENVELOPE_FIELDS = frozenset({"event_uuid", "event_name", "created_at", "producer"})
 
@@ -162,8 +165,7 @@ def _event_name(value: object) -> str | RejectionReason:
     return value
 
 
-# what is cut off beyond 28 digits is cut downwards too
-_DOWNWARDS = Context(prec=28, rounding=ROUND_FLOOR)
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 
 
 def _created_at_us(value: object, arrived_at_ms: int) -> int | RejectionReason:
@@ -173,11 +175,20 @@ def _created_at_us(value: object, arrived_at_ms: int) -> int | RejectionReason:
     if type(value) is not NumberText:
         return RejectionReason.INVALID_CREATED_AT
     try:
-        seconds = Decimal(value)  # keeps 1e400 as it is written; nothing below writes it out
+        microseconds = _exact_microseconds(value)
     except DecimalException:
         return RejectionReason.INVALID_CREATED_AT
-    if seconds < EARLIEST_CREATED_AT_SECONDS:
+    if microseconds < EARLIEST_CREATED_AT_SECONDS * 1_000_000:
         return RejectionReason.CREATED_TOO_EARLY
-    if seconds > LATEST_AHEAD_SECONDS + Decimal(arrived_at_ms).scaleb(-3):
+    if microseconds > LATEST_AHEAD_SECONDS * 1_000_000 + arrived_at_ms * 1_000:
         return RejectionReason.CREATED_IN_FUTURE
-    return int(seconds.scaleb(6, _DOWNWARDS).to_integral_value(ROUND_FLOOR))
+    return math.floor(microseconds)
+
+
+def _exact_microseconds(seconds: str) -> int | Decimal:
+    """The number as it is written, an int where that is enough: nearly always, in a third of the time."""
+    whole, _, fraction = seconds.partition(".")
+    digits = whole + fraction.ljust(6, "0")
+    if len(fraction) <= 6 and len(digits) <= LONGEST_PLAIN_DIGITS and digits.isdigit():
+        return int(digits)
+    return Decimal(seconds).scaleb(6, _EXACT)  # keeps 1e400 as it is; nothing here writes it out

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from functools import lru_cache
 from typing import NamedTuple
 from zlib import crc32
 
@@ -57,7 +58,11 @@ _ERROR_KEY = re.compile(r"errors/[^/]+/(?P<year>\d{4})/(?P<month>\d{2})/(?P<day>
 
 def partition_of(created_at_seconds: int, arrived_at_seconds: int) -> Partition:
     """The partition of an event that occurred and arrived at these times: old events lie by the day of arrival."""
-    created_on, arrived_on = created_at_seconds // SECONDS_PER_DAY, arrived_at_seconds // SECONDS_PER_DAY
+    return _partition_of_days(created_at_seconds // SECONDS_PER_DAY, arrived_at_seconds // SECONDS_PER_DAY)
+
+
+@lru_cache(maxsize=1024)
+def _partition_of_days(created_on: int, arrived_on: int) -> Partition:
     if arrived_on - created_on <= LATE_AFTER_DAYS:
         return Partition(Area.RAW, iso_day(created_on))
     return Partition(Area.LATE, iso_day(arrived_on))

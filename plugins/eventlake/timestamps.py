@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 SECONDS_PER_DAY = 86_400
+MINUTES_PER_DAY = 1_440
 
 
 @lru_cache(maxsize=1024)
@@ -17,11 +18,17 @@ def iso_day(day: int) -> str:
     return datetime.fromtimestamp(day * SECONDS_PER_DAY, UTC).strftime("%Y-%m-%d")
 
 
+@lru_cache(maxsize=4096)
+def _iso_minute(minutes: int) -> str:
+    """`2026-11-21T08:00`, of a minute counted from 1970 on. Cached: some days' minutes are all that a batch has."""
+    day, minute = divmod(minutes, MINUTES_PER_DAY)
+    return f"{iso_day(day)}T{minute // 60:02d}:{minute % 60:02d}"
+
+
 def iso_second(seconds: int) -> str:
     """`2026-11-21T08:00:00`, without zone."""
-    day, second = divmod(seconds, SECONDS_PER_DAY)
-    minute, second = divmod(second, 60)
-    return f"{iso_day(day)}T{minute // 60:02d}:{minute % 60:02d}:{second:02d}"
+    minutes, second = divmod(seconds, 60)
+    return f"{_iso_minute(minutes)}:{second:02d}"
 
 
 def iso_from_milliseconds(milliseconds: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 import pytest
@@ -177,19 +178,33 @@ def test_a_reject_carries_as_much_of_the_envelope_as_can_be_trusted() -> None:
     assert (ambiguous.event_uuid, ambiguous.event_name) == (None, None)
 
 
-@given(st.fractions(min_value=EARLIEST_CREATED_AT_SECONDS, max_value=EIGHT_O_CLOCK_SECONDS, max_denominator=10**40))
-@settings(max_examples=40)
-def test_times_are_cut_to_microseconds_exactly(moment: Fraction) -> None:
-    # given a decimal of up to 45 places, above what a float or Decimal's own 28 digits can hold
-    places = int(moment * 10**45)
-    text = f"{places // 10**45}.{places % 10**45:045d}"
+LATEST_SECONDS = EIGHT_O_CLOCK_SECONDS + DAY_SECONDS
+MOMENTS = st.sampled_from([EARLIEST_CREATED_AT_SECONDS, EIGHT_O_CLOCK_SECONDS, LATEST_SECONDS])
+
+
+@given(near=MOMENTS, places=st.integers(0, 45), away=st.integers(-(10**8), 10**8), has_exponent=st.booleans())
+@settings(max_examples=300)
+def test_times_are_compared_and_cut_to_microseconds_exactly(
+    near: int, places: int, away: int, has_exponent: bool
+) -> None:
+    # given a decimal with more places than a float or Decimal's own 28 digits can hold, or with none
+    digits = near * 10**places + away
+    whole, fraction = divmod(digits, 10**places)
+    text = f"{digits}e-{places}" if has_exponent else f"{whole}.{fraction:0{places}d}" if places else str(whole)
+    moment = Fraction(digits, 10**places)
     # when
-    answer = examine(an_arrival(with_text(text)), CODE_HASH)
+    answer = examine(an_arrival(with_text(text), arrived_at_ms=EIGHT_O_CLOCK_MS), CODE_HASH)
     # then
-    assert isinstance(answer, Candidate)
-    shown = json.loads(answer.line)["created_datetime"]
-    fraction = f"{places // 10**39 % 10**6:06d}"
-    assert shown[19:] == ("Z" if fraction == "000000" else f".{fraction}Z")
+    if EARLIEST_CREATED_AT_SECONDS <= moment <= LATEST_SECONDS:
+        assert isinstance(answer, Candidate)
+        shown = json.loads(answer.line)["created_datetime"]
+        microseconds = datetime.fromisoformat(shown) - datetime.fromtimestamp(0, UTC)
+        assert microseconds // timedelta(microseconds=1) == moment * 10**6 // 1
+    else:
+        too_early = moment < EARLIEST_CREATED_AT_SECONDS
+        reason = RejectionReason.CREATED_TOO_EARLY if too_early else RejectionReason.CREATED_IN_FUTURE
+        assert isinstance(answer, Rejected)
+        assert answer.reason is reason
 
 
 def test_a_time_just_before_midnight_stays_on_its_day() -> None:
