@@ -101,16 +101,17 @@ def write_objects(
     repeats: int = 0,
     days_back: Collection[int] = (0,),
 ) -> list[RawObject]:
-    """About `wanted` lines on each of the days, as objects of a bucket; `repeats`: how many of the first events are
-    there once more as copy 0."""
+    """`wanted` lines on each of the days, as objects of a bucket: whole copies of the events, then the first of them;
+    `repeats`: how many of the first events are there once more as copy 0."""
     written: list[RawObject] = []
+    whole_copies, rest = divmod(wanted, len(events))
     for place, back in enumerate(days_back):
-        chosen, copies = (events[:wanted], 1) if wanted <= len(events) else (events, round(wanted / len(events)))
-        first = first_copy + place * copies
+        first = first_copy + place * (whole_copies + 1)
         groups: dict[tuple[str, str, str], list[Iterator[bytes]]] = defaultdict(list)
-        for number in range(first, first + copies):
-            _group(groups, chosen, number, back)
-        _group(groups, chosen[:repeats], 0, back)
+        for number in range(first, first + whole_copies):
+            _group(groups, events, number, back)
+        _group(groups, events[:rest], first + whole_copies, back)
+        _group(groups, events[:repeats], 0, back)
         for group in sorted(groups):
             written += _written(bucket, f"{name}-{back:03d}", group, itertools.chain.from_iterable(groups[group]))
     return written

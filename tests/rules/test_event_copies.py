@@ -34,6 +34,13 @@ def test_copies_differ_in_their_uuids_only(tmp_path: Path) -> None:
     assert sorted(line["detail"]["n"] for line in lines) == sorted([1, 2, 3, 4] * 3)
 
 
+def test_there_are_as_many_lines_as_asked_for_on_each_day(tmp_path: Path) -> None:
+    write_objects(tmp_path, "batch", _events(4), 10, days_back=(0, 1))
+    lines = _lines(tmp_path)
+    assert len({line["event_uuid"] for line in lines}) == len(lines) == 20
+    assert sorted(line["detail"]["n"] for line in lines) == sorted([1, 2, 3, 4, 1, 2, 3, 4, 1, 2] * 2)
+
+
 def test_a_repeat_is_the_event_that_the_history_has(tmp_path: Path) -> None:
     write_objects(tmp_path / "history", "history", _events(4), 4, first_copy=0)
     write_objects(tmp_path / "batch", "batch", _events(4), 4, repeats=2)
