@@ -10,8 +10,8 @@ from typing import Any
 
 from bench.processes import family, processor_seconds
 
-# Java's share of the 16 GB of a G.1X worker, which the template asks for: of every part that runs Spark. Rows that a
-# load keeps and that do not fit go to disk: five million cost 192 CPU-s with 10 GB, 247 with 6.
+# of every part that runs Spark: Java's share of the 16 GB of a G.1X worker, which the template asks for. AWS names no
+# share; 10 leaves room for Python and what lies beside the heap. What less costs a load: decision 0017.
 JAVA_MEMORY = "10g"
 
 

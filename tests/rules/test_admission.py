@@ -101,6 +101,8 @@ REASONS = [
     (with_text("1e999999999"), RejectionReason.CREATED_IN_FUTURE),
     (with_text("-1e999999999"), RejectionReason.CREATED_TOO_EARLY),
     (with_text("1e-999999999"), RejectionReason.CREATED_TOO_EARLY),
+    (with_text("1e999999999999999999"), RejectionReason.CREATED_IN_FUTURE),
+    (with_text("-1e999999999999999999"), RejectionReason.CREATED_TOO_EARLY),
     (with_text("1e9999999999999999999999"), RejectionReason.INVALID_CREATED_AT),
     (with_text("9" * 100_000), RejectionReason.CREATED_IN_FUTURE),
     *[

@@ -6,8 +6,9 @@ keeps, what is written where (stage, rebuild_staging).
 
 Nearly every line of a load is the only one of its uuid, and nobody has to compare it with anything. So the lines of a
 large one stay where they were read; by a number for each uuid it is found out which may have an equal, and only those
-are compared. A small one is one task from file to file, where sorting costs less than another query. A rebuild meets an
-equal in readers' rows line by line: all are spread over (day, bucket of uuid), so that equal uuids of a day meet.
+are compared. What fits one file is one task from line to file, where sorting costs less than another query. A rebuild
+meets an equal in readers' rows line by line: all are spread over (day, bucket of uuid), so that equal uuids of a day
+meet.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from eventlake_spark.table_lines import TableLines, content
 
 # gzip bytes of raw (about 600,000 events)
 BYTES_OF_ONE_FILE = 64 * 1024**2
-# What fits one file is one task: four tasks and their queries cost a fifth more (350,000 events: 17 CPU-s for 13). It
+# What fits one file is one task: four tasks and their queries cost a quarter more (350,000 events: 16 CPU-s for 13). It
 # ends later where cores stand idle, which a run of several tables rarely leaves.
 BYTES_OF_ONE_TASK = BYTES_OF_ONE_FILE
 # of raw, packed: of so many lines (about four million) every worker can hold a number each; and so many rows of numbers
@@ -111,7 +112,7 @@ def _judged_where_equal(read: DataFrame, lines: TableLines, published: Published
 
 
 def _judged_side_by_side(read: DataFrame, lines: TableLines, published: Published | None, layout: Layout) -> DataFrame:
-    """The verdicts of a small load, and of a rebuild: every line is put beside those of its day and bucket of uuid."""
+    """The verdicts of a load of one task, and of a rebuild: each line is beside those of its day and bucket of uuid."""
     placed = layout.spread(_with_places(_keyed(read), layout.bucket("row.event_uuid")), "day", "bucket")
     is_known, row = "false", F.col("row")
     if published is None:
