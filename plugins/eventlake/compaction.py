@@ -43,11 +43,15 @@ class TableFiles:
 
 @dataclass(frozen=True)
 class CompactionEntry:
-    """Days of one table to write again. Empty `days`: the table has no days and is written whole."""
+    """Days of one table to write again. Empty `days`: the table has no days and is written whole.
+
+    `cut_days` are those of them that need more than one file; each other day goes into one.
+    """
 
     table: str
     base_snapshot_id: int
     days: tuple[str, ...]
+    cut_days: tuple[str, ...]
     rows: int
     size_bytes: int
     files: int
@@ -76,7 +80,10 @@ class CompactionPlan:
         """Raises TerminalError when the text is no plan of a compaction."""
         try:
             body: dict[str, Any] = json.loads(text)
-            entries = tuple(CompactionEntry(**entry | {"days": tuple(entry["days"])}) for entry in body["entries"])
+            entries = tuple(
+                CompactionEntry(**entry | {"days": tuple(entry["days"]), "cut_days": tuple(entry["cut_days"])})
+                for entry in body["entries"]
+            )
             return CompactionPlan(body["compaction_id"], body["created_at"], entries)
         except (ValueError, KeyError, TypeError) as error:
             raise TerminalError(
@@ -126,14 +133,16 @@ def plan_compaction(
 
 def _entry(table: str, snapshot_id: int, days: dict[str, list[LiveFile]]) -> CompactionEntry:
     files = [file for of_day in days.values() for file in of_day]
+    needed = {day: files_needed(sum(file.size_bytes for file in of_day)) for day, of_day in days.items()}
     return CompactionEntry(
         table,
         snapshot_id,
         tuple(sorted(day for day in days if day != WHOLE_TABLE)),
+        tuple(sorted(day for day in days if day != WHOLE_TABLE and needed[day] > 1)),
         sum(file.rows for file in files),
         sum(file.size_bytes for file in files),
         len(files),
-        sum(files_needed(sum(file.size_bytes for file in of_day)) for of_day in days.values()),
+        sum(needed.values()),
     )
 
 

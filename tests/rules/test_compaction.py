@@ -72,6 +72,9 @@ def test_a_day_is_planned_when_and_only_when_it_pays(seen: list[TableFiles]) -> 
             assert (entry.files, entry.rows) == (len(counted), sum(file.rows for file in counted))
             assert entry.size_bytes == sum(file.size_bytes for file in counted)
             assert entry.base_snapshot_id == table.snapshot_id
+            needed = {day: files_needed(sum(file.size_bytes for file in of_day[day])) for day in worth}
+            assert entry.files_needed == sum(needed.values())
+            assert set(entry.cut_days) == {day for day in worth - {WHOLE_TABLE} if needed[day] > 1}
             assert entry.files - entry.files_needed >= FEWEST_FILES_SAVED * len(worth)
 
 

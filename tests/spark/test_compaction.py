@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -22,9 +23,15 @@ NOON, DAY_SECONDS = 1_795_248_000, 86_400
 
 
 def compacted(
-    lake: DiskLake, days: tuple[str, ...], rows: int, files_needed: int = 1, base: int | None = None, exit_code: int = 0
+    lake: DiskLake,
+    days: tuple[str, ...],
+    rows: int,
+    files_needed: int = 1,
+    cut_days: tuple[str, ...] = (),
+    base: int | None = None,
+    exit_code: int = 0,
 ) -> dict[str, Any]:
-    entry = CompactionEntry(TABLE, base or lake.main_of(TABLE) or 0, days, rows, 9, 3, files_needed)
+    entry = CompactionEntry(TABLE, base or lake.main_of(TABLE) or 0, days, cut_days, rows, 9, 3, files_needed)
     plan = CompactionPlan("close_day-0123456789-g1", "now", (entry,))
     return lake.run_job(compact_tables.main, plan.to_json(), [], exit_code)
 
@@ -57,19 +64,41 @@ def test_a_compacted_day_holds_the_same_rows_in_one_sorted_file(lake: DiskLake) 
     told = {name: made.s[name] for name in ("added-records", "deleted-records", "eventlake.compaction_id")}
     assert told == {"added-records": "4", "deleted-records": "4", "eventlake.compaction_id": "close_day-0123456789-g1"}
 
-    # and days that need several files are cut in the order of the table
-    lake.publish(compacted(lake, (DAY, DAY_BEFORE), rows=24, files_needed=4))
-    assert lake.rows(everything) == before
-    bounds = lake.rows(
-        f"SELECT min(event_uuid) low, max(event_uuid) high FROM {TABLE} WHERE event_date = '{DAY_BEFORE}'"
-        " GROUP BY input_file_name() ORDER BY 1"
-    )
-    assert len(bounds) >= 3
-    assert all(lower.high < upper.low for lower, upper in itertools.pairwise(bounds))
-
     # and a main that moved since the plan is left alone
     moved = compacted(lake, (DAY,), rows=4, base=main, exit_code=1)
     assert "the next run plans it again" in moved["tables"][0]["error"]
+
+
+def test_only_a_day_that_needs_several_files_is_cut_and_in_the_order_of_the_table(lake: DiskLake) -> None:
+    # given: four rows of a day, and twenty of each of the two before it
+    lake.define({"payment/order": PAYMENT})
+    earlier = [
+        a_payment(day * 100 + number, created_at=NOON - day * DAY_SECONDS) for day in (1, 2) for number in range(20)
+    ]
+    lake.load_and_publish(lake.land([*earlier, *(a_payment(number) for number in range(4))]))
+    everything = f"SELECT * FROM {TABLE} ORDER BY event_uuid"
+    before = lake.rows(everything)
+    days = (DAY, DAY_BEFORE, "2026-11-19")
+
+    # when: each of them fits in one file
+    lake.publish(compacted(lake, days, rows=44, files_needed=3))
+
+    # then: no file more than that, however the rows are spread over the days
+    assert [row.n for row in lake.rows(f"SELECT record_count n FROM {TABLE}.files ORDER BY 1")] == [4, 20, 20]
+
+    # and when: one of them needs several
+    lake.publish(compacted(lake, days, rows=44, files_needed=6, cut_days=(DAY_BEFORE,)))
+
+    # then
+    assert lake.rows(everything) == before
+    bounds = lake.rows(
+        f"SELECT event_date day, min(event_uuid) low, max(event_uuid) high FROM {TABLE}"
+        " GROUP BY event_date, input_file_name() ORDER BY 1, 2"
+    )
+    files = Counter(str(row.day) for row in bounds)
+    assert (files[DAY], files["2026-11-19"]) == (1, 1)
+    assert files[DAY_BEFORE] >= 3
+    assert all(lower.high < upper.low for lower, upper in itertools.pairwise(bounds) if lower.day == upper.day)
 
 
 def test_rows_that_change_on_the_way_are_seen(lake: DiskLake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,7 +106,7 @@ def test_rows_that_change_on_the_way_are_seen(lake: DiskLake, monkeypatch: pytes
     lake.define({"payment/order": PAYMENT})
     lake.load_and_publish(lake.land([a_payment(1)]))
     lay_out = compaction._laid_out
-    monkeypatch.setattr(compaction, "_laid_out", lambda rows, files: lay_out(rows.replace("o-1", "o-7"), files))
+    monkeypatch.setattr(compaction, "_laid_out", lambda rows, entry: lay_out(rows.replace("o-1", "o-7"), entry))
 
     # when
     receipt = compacted(lake, (DAY,), rows=1, exit_code=1)

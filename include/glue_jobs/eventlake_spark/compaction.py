@@ -5,6 +5,7 @@ Does not belong here: which days (the plan says), publishing (the worker).
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any, NamedTuple
 
 from pyspark.sql import DataFrame, SparkSession
@@ -40,7 +41,7 @@ def stage_compaction(
     before = table.rows_of_branch(branch, _where(entry))
     was = _fingerprint(before)
     (
-        _laid_out(before, entry.files_needed)
+        _laid_out(before, entry)
         .writeTo(f"{table.identifier}.branch_{branch}")
         .option("snapshot-property.eventlake.compaction_id", compaction_id)
         .option("snapshot-property.eventlake.job_run_id", job_run_id)
@@ -80,12 +81,19 @@ def _where(entry: CompactionEntry) -> str:
     return f"{PARTITION} IN ({days})" if days else "true"
 
 
-def _laid_out(rows: DataFrame, files: int) -> DataFrame:
-    """As many parts as files are needed; Iceberg sorts each by day and by the table's own order when it writes it."""
-    if files == 1:
+def _laid_out(rows: DataFrame, entry: CompactionEntry) -> DataFrame:
+    """As many parts as files are needed; Iceberg sorts each by day and by the table's own order when it writes it.
+
+    Parts are ranges of equal size. Where one ends within a day, that day gets a file more, so a day that needs but one
+    is a single value to them: the range ends before it or after it.
+    """
+    if entry.files_needed == 1:
         return rows.coalesce(1)
-    order = [column for column in (PARTITION, *SORT_BY) if column in rows.columns]
-    return rows.repartitionByRange(files, *order) if order else rows.repartition(files)
+    order = [F.col(column) for column in SORT_BY if column in rows.columns]
+    if not entry.days:
+        return rows.repartitionByRange(entry.files_needed, *order) if order else rows.repartition(entry.files_needed)
+    cut = F.col(PARTITION).isin([date.fromisoformat(day) for day in entry.cut_days])
+    return rows.repartitionByRange(entry.files_needed, PARTITION, *(F.when(cut, column) for column in order))
 
 
 def _fingerprint(rows: DataFrame) -> Fingerprint:
