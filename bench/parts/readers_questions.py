@@ -38,20 +38,20 @@ def main(order: dict[str, Any]) -> None:
 
 def _opened(table: Table, snapshot_id: int, row_filter: str = "true", subtype: str | None = None) -> dict[str, int]:
     tasks = list(table.scan(row_filter=row_filter, snapshot_id=snapshot_id).plan_files())
-    sizes = [_matching_bytes(task.file.file_path, subtype) for task in tasks]
-    return {"files": len(tasks), "bytes": sum(sizes)}
+    sizes = [size for task in tasks for size in _matching_groups(task.file.file_path, subtype)]
+    return {"files": len(tasks), "row_groups": len(sizes), "bytes": sum(sizes)}
 
 
-def _matching_bytes(path: str, subtype: str | None) -> int:
-    """Of the row groups that may hold the subtype."""
+def _matching_groups(path: str, subtype: str | None) -> list[int]:
+    """Bytes of each row group that may hold the subtype."""
     metadata = pq.read_metadata(urlparse(path).path)
     place = metadata.schema.names.index(SUBTYPE) if subtype else 0
-    found = 0
+    found = []
     for number in range(metadata.num_row_groups):
         group = metadata.row_group(number)
         bounds = group.column(place).statistics
         if subtype is None or bounds.min <= subtype <= bounds.max:
-            found += sum(group.column(column).total_compressed_size for column in range(group.num_columns))
+            found.append(sum(group.column(column).total_compressed_size for column in range(group.num_columns)))
     return found
 
 
