@@ -72,8 +72,8 @@ def _remarks(told: dict[str, Any], table: dict[str, Any], event_type: str, subty
     return [
         f"{table['rows']:,} rows of {event_type}, {LOADS_A_DAY} commits for each of {DAYS} days; asked for the subtype "
         f"{subtype}. To open: {opened}.",
-        "A day of this size is one row group once it is compacted, so that a subtype rules nothing out, sorted or not: "
-        "the sorting serves days of more than one row group (128 MB, Iceberg's own size).",
+        "A row group is of 128 MB, Iceberg's own size: in a day that fits one of them a subtype rules nothing out, "
+        "sorted or not.",
         f"The compaction took {table['compaction']['cpu_s']} CPU-s.",
         "Not measured: S3, where each file opened costs a round trip of some ten milliseconds more.",
     ]

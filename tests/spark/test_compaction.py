@@ -36,6 +36,16 @@ def compacted(
     return lake.run_job(compact_tables.main, plan.to_json(), [], exit_code)
 
 
+def files_in_order(lake: DiskLake) -> Counter[str]:
+    """How many files each day has; of one day none overlaps another."""
+    bounds = lake.rows(
+        f"SELECT event_date day, min(event_uuid) low, max(event_uuid) high FROM {TABLE}"
+        " GROUP BY event_date, input_file_name() ORDER BY 1, 2"
+    )
+    assert all(lower.high < upper.low for lower, upper in itertools.pairwise(bounds) if lower.day == upper.day)
+    return Counter(str(row.day) for row in bounds)
+
+
 def test_a_compacted_day_holds_the_same_rows_in_one_sorted_file(lake: DiskLake) -> None:
     # given: two days in three files, the last of which came when the contract had grown
     lake.define({"payment/order": PAYMENT})
@@ -91,14 +101,16 @@ def test_only_a_day_that_needs_several_files_is_cut_and_in_the_order_of_the_tabl
 
     # then
     assert lake.rows(everything) == before
-    bounds = lake.rows(
-        f"SELECT event_date day, min(event_uuid) low, max(event_uuid) high FROM {TABLE}"
-        " GROUP BY event_date, input_file_name() ORDER BY 1, 2"
-    )
-    files = Counter(str(row.day) for row in bounds)
+    files = files_in_order(lake)
     assert (files[DAY], files["2026-11-19"]) == (1, 1)
     assert files[DAY_BEFORE] >= 3
-    assert all(lower.high < upper.low for lower, upper in itertools.pairwise(bounds) if lower.day == upper.day)
+
+    # and when: the plan names no days, as of a table that has none
+    lake.publish(compacted(lake, (), rows=44, files_needed=6))
+
+    # then: any of them may be cut
+    assert lake.rows(everything) == before
+    assert min(files_in_order(lake)[day] for day in (DAY_BEFORE, "2026-11-19")) >= 2
 
 
 def test_rows_that_change_on_the_way_are_seen(lake: DiskLake, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,11 +89,12 @@ def _laid_out(rows: DataFrame, entry: CompactionEntry) -> DataFrame:
     """
     if entry.files_needed == 1:
         return rows.coalesce(1)
-    order = [F.col(column) for column in SORT_BY if column in rows.columns]
-    if not entry.days:
-        return rows.repartitionByRange(entry.files_needed, *order) if order else rows.repartition(entry.files_needed)
-    cut = F.col(PARTITION).isin([date.fromisoformat(day) for day in entry.cut_days])
-    return rows.repartitionByRange(entry.files_needed, PARTITION, *(F.when(cut, column) for column in order))
+    cut_days = [date.fromisoformat(day) for day in entry.cut_days]
+    is_cut = F.col(PARTITION).isin(cut_days) if entry.days else F.lit(True)
+    order = [F.when(is_cut, F.col(column)) for column in SORT_BY if column in rows.columns]
+    if PARTITION in rows.columns:
+        order.insert(0, F.col(PARTITION))
+    return rows.repartitionByRange(entry.files_needed, *order) if order else rows.repartition(entry.files_needed)
 
 
 def _fingerprint(rows: DataFrame) -> Fingerprint:
